@@ -1,0 +1,15 @@
+//! Plain data and rules that every layer shares; no I/O, no SQL, no HTTP.
+
+mod agent;
+mod call;
+mod caller;
+mod id;
+mod message;
+mod run;
+
+pub use agent::{AgentConfig, AgentName, AgentRef, NameError};
+pub use call::{Answer, Cause, Failure, ModelCall, Usage};
+pub use caller::Caller;
+pub use id::{AgentId, Id, IdError, Kind, MessageId, ProjectId, RunId, ThreadId, UserId, kind};
+pub use message::{Content, Message, Part, Role, TEXT_CHARS_MAX, Text, TextError, UserInput};
+pub use run::RunStatus;
