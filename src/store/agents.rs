@@ -1,0 +1,141 @@
+//! Agents and their immutable versions.
+
+use sqlx::PgExecutor;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+
+use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller};
+use crate::store::Error;
+
+/// An agent with the configuration of its current version.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// The agent's id.
+    pub id: AgentId,
+    /// The unique name, where it has one.
+    pub name: Option<String>,
+    /// The number of the current version, from 1.
+    pub version: i32,
+    /// When that version was made.
+    pub changed_at: OffsetDateTime,
+    /// The current configuration.
+    pub config: AgentConfig,
+}
+
+/// What applying a definition changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// No living agent had the name.
+    Created,
+    /// The configuration differed; this is the new version's number.
+    Changed(i32),
+    /// The configuration was the same.
+    Unchanged,
+}
+
+/// Makes the living agent of this name have this configuration, in one statement with its audit event; `new_id`
+/// is used when there is no such agent yet.
+pub async fn apply(
+    executor: impl PgExecutor<'_>,
+    caller: &Caller,
+    new_id: &AgentId,
+    name: &AgentName,
+    config: &AgentConfig,
+) -> Result<Applied, Error> {
+    let row = sqlx::query_file!(
+        "src/store/agents/apply.sql",
+        caller.project_id.as_str(),
+        name.as_str(),
+        new_id.as_str(),
+        caller.actor,
+        config.model,
+        config.description,
+        config.instructions,
+        config.temperature,
+        config.top_p,
+        config.reasoning_effort,
+        Json(&config.tools) as _,
+        config.response_format,
+        Json(&config.metadata) as _,
+        caller.request_id,
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok(match (row.created, row.changed) {
+        (Some(_), _) => Applied::Created,
+        (None, Some(version)) => Applied::Changed(version),
+        (None, None) => Applied::Unchanged,
+    })
+}
+
+/// Tombstones a living agent, with the audit event; answers its id, or nothing when there is no such agent.
+pub async fn delete(
+    executor: impl PgExecutor<'_>,
+    caller: &Caller,
+    agent: &AgentRef,
+) -> Result<Option<AgentId>, Error> {
+    let deleted = sqlx::query_scalar!(
+        r#"
+        with deleted as (
+            update agents set deleted_at = now()
+            where project_id = $1 and deleted_at is null and (id = $2 or name = $2)
+            returning id, project_id
+        ), audited as (
+            insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
+            select project_id, $3, 'agent.deleted', id, 'ok', $4 from deleted
+        )
+        select id as "id!: AgentId" from deleted
+        "#,
+        caller.project_id.as_str(),
+        agent.as_str(),
+        caller.actor,
+        caller.request_id,
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(deleted)
+}
+
+/// The project's living agents by name; with `agent`, only that one.
+pub async fn list(
+    executor: impl PgExecutor<'_>,
+    caller: &Caller,
+    agent: Option<&AgentRef>,
+) -> Result<Vec<Agent>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select agents.id as "id: AgentId", agents.name, agents.version, versions.created_at, versions.model,
+               versions.description, versions.instructions, versions.temperature, versions.top_p,
+               versions.reasoning_effort, versions.tools as "tools: Json<Vec<serde_json::Value>>",
+               versions.response_format,
+               versions.metadata as "metadata: Json<std::collections::BTreeMap<String, String>>"
+        from agents
+        join agent_versions versions on versions.agent_id = agents.id and versions.version = agents.version
+        where agents.project_id = $1 and agents.deleted_at is null
+          and ($2::text is null or agents.id = $2 or agents.name = $2)
+        order by agents.name nulls last, agents.id
+        "#,
+        caller.project_id.as_str(),
+        agent.map(AgentRef::as_str),
+    )
+    .fetch_all(executor)
+    .await?;
+    let agents = rows.into_iter().map(|row| Agent {
+        id: row.id,
+        name: row.name,
+        version: row.version,
+        changed_at: row.created_at,
+        config: AgentConfig {
+            model: row.model,
+            description: row.description,
+            instructions: row.instructions,
+            temperature: row.temperature,
+            top_p: row.top_p,
+            reasoning_effort: row.reasoning_effort,
+            tools: row.tools.0,
+            response_format: row.response_format,
+            metadata: row.metadata.0,
+        },
+    });
+    Ok(agents.collect())
+}

@@ -1,0 +1,47 @@
+//! The pool of connections: its settings, and nothing that is asked through it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use log::LevelFilter;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sqlx::ConnectOptions;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::store::Error;
+
+/// Section `database` of the settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `postgres://…`; empty starts the embedded Postgres.
+    pub url: SecretString,
+    /// The most connections this process opens.
+    pub connections_max: u32,
+    /// How long a statement may wait for a connection before its request is answered with 503.
+    pub acquire_timeout_ms: u64,
+}
+
+impl Config {
+    /// Whether no database is named, so that the program brings its own.
+    pub fn is_embedded(&self) -> bool {
+        self.url.expose_secret().is_empty()
+    }
+}
+
+/// Opens a pool and makes sure that the database answers.
+pub async fn connect(url: &SecretString, config: &Config) -> Result<PgPool, Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?
+        .application_name("threadkeep")
+        .log_statements(LevelFilter::Trace)
+        .log_slow_statements(LevelFilter::Off, Duration::MAX);
+    let pool = PgPoolOptions::new()
+        .max_connections(config.connections_max)
+        .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await?;
+    Ok(pool)
+}

@@ -1,0 +1,42 @@
+-- Closes any number of turns, each only for the attempt that holds its run: ends the run, numbers and writes the
+-- answer where there is one, writes the audit event, and frees the thread.
+with ended as (
+    select *
+    from unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) with ordinality
+         as ended (run_id, attempt, lease_owner, status, error_code, error_message, message_id, content, usage,
+                   provider_model, provider_request_id, provider_response_id, actor, ordinal)
+), closed as (
+    update runs
+    set status = ended.status, finished_at = now(), lease_owner = null, lease_until = null,
+        error_code = ended.error_code, error_message = ended.error_message, usage = ended.usage::jsonb,
+        provider_model = ended.provider_model, provider_request_id = ended.provider_request_id,
+        provider_response_id = ended.provider_response_id
+    from ended
+    where runs.id = ended.run_id and runs.attempt = ended.attempt and runs.lease_owner = ended.lease_owner
+      and runs.status = 'in_progress'
+    returning runs.id, runs.project_id, runs.thread_id, runs.request_id, ended.ordinal
+), advanced as (
+    update threads set last_position = threads.last_position + 1
+    from closed join ended on ended.run_id = closed.id
+    where threads.id = closed.thread_id and ended.message_id is not null
+    returning closed.id as run_id, threads.last_position as position
+), answers as (
+    insert into messages (id, project_id, thread_id, position, role, content, run_id)
+    select ended.message_id, closed.project_id, closed.thread_id, advanced.position, 'assistant', ended.content::jsonb,
+           closed.id
+    from closed
+    join ended on ended.run_id = closed.id
+    join advanced on advanced.run_id = closed.id
+), audited as (
+    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, code, request_id,
+                              provider_request_id, provider_response_id)
+    select closed.project_id, ended.actor, 'turn.closed', closed.id, closed.thread_id, closed.id,
+           case when ended.error_code is null then 'ok' else 'failed' end, ended.error_code, closed.request_id,
+           ended.provider_request_id, ended.provider_response_id
+    from closed join ended on ended.run_id = closed.id
+    order by closed.ordinal
+)
+select (closed.id is not null) as "closed!"
+from ended left join closed on closed.id = ended.run_id
+order by ended.ordinal
