@@ -1,0 +1,6 @@
+//! The Chat Completions wire: what it accepts, its object, its chunks; not the conversation itself.
+
+pub mod chunks;
+mod messages;
+pub mod object;
+pub mod request;
