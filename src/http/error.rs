@@ -1,0 +1,153 @@
+//! The one table from what went wrong to status and code, and the one envelope `{"error", "code"}`.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::service::Error;
+
+/// An error as it is answered: status, stable code, and one sentence for a person.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    sentence: String,
+    cause: Option<String>,
+}
+
+/// The body of every error on the seed routes.
+#[derive(Debug, Serialize)]
+pub struct Envelope<'a> {
+    error: &'a str,
+    code: &'static str,
+}
+
+/// How soon a client may come back when the service itself is away, in seconds.
+const RETRY_AFTER_S: u32 = 1;
+
+/// The longest sentence that quotes what a client sent.
+const SENTENCE_CHARS_MAX: usize = 500;
+
+impl ApiError {
+    /// A body that cannot be used; `code` says why, `sentence` names the field.
+    pub fn bad_payload(code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, sentence)
+    }
+
+    /// A body over the limit.
+    pub fn body_too_large(bytes_max: usize) -> Self {
+        let sentence = format!("The body is larger than the {bytes_max} bytes that are allowed.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", sentence)
+    }
+
+    /// The same error where the route's contract answers an unknown agent with 404.
+    pub fn or_not_found(error: Error) -> Self {
+        let unknown = matches!(error, Error::AgentNotFound(_));
+        let mut answer = Self::from(error);
+        if unknown {
+            answer.status = StatusCode::NOT_FOUND;
+        }
+        answer
+    }
+
+    /// The body that a client reads.
+    pub fn envelope(&self) -> Envelope<'_> {
+        Envelope { error: &self.sentence, code: self.code }
+    }
+
+    /// Writes the error to the log; to be called once, where the error is answered.
+    pub fn log(&self) {
+        let (status, code) = (self.status.as_u16(), self.code);
+        let cause = self.cause.as_deref().unwrap_or_default();
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            log::error!("status={status} code={code} cause={cause:?} A request failed by a defect");
+        } else if self.cause.is_some() {
+            log::warn!("status={status} code={code} cause={cause:?} A request could not be served");
+        } else {
+            log::debug!("status={status} code={code} A request was refused");
+        }
+    }
+
+    fn new(status: StatusCode, code: &'static str, sentence: impl Into<String>) -> Self {
+        let mut sentence: String = sentence.into();
+        if let Some((end, _)) = sentence.char_indices().nth(SENTENCE_CHARS_MAX) {
+            sentence.truncate(end);
+            sentence.push('…');
+        }
+        Self { status, code, sentence, cause: None }
+    }
+
+    fn because(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let sentence = error.to_string();
+        let refused = |code| Self::new(StatusCode::BAD_REQUEST, code, sentence.clone());
+        match &error {
+            Error::AgentNotFound(_) => refused("agent_not_found"),
+            Error::AgentDeleted(_) => refused("agent_deleted"),
+            Error::AgentMismatch { .. } => refused("agent_mismatch"),
+            Error::ThreadNotFound(_) => refused("thread_not_found"),
+            Error::ThreadBusy(_) => refused("thread_busy"),
+            Error::Interrupted => refused("interrupted"),
+            Error::Upstream(failure) => refused(failure.cause.code()).because(failure.detail.as_ref()),
+            Error::Unavailable(_) => {
+                let sentence = "The service's database is not available; try again in a moment.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", sentence).because(chain(&error))
+            }
+            Error::Internal(_) => {
+                let sentence = "The service failed to handle this request; its log says why.";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", sentence).because(chain(&error))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.sentence)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let mut answer = HttpResponse::build(self.status);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+        }
+        answer.json(self.envelope())
+    }
+}
+
+/// Answers a path that no route has.
+pub async fn route_not_found() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::new(StatusCode::NOT_FOUND, "route_not_found", "There is no such route."))
+}
+
+/// Answers a method that the path's route does not have.
+pub async fn method_not_allowed() -> Result<HttpResponse, ApiError> {
+    let sentence = "This route does not answer this method.";
+    Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence))
+}
+
+fn chain(error: &dyn StdError) -> String {
+    let mut whole = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        whole = format!("{whole}: {error}");
+        source = error.source();
+    }
+    whole
+}

@@ -1,0 +1,105 @@
+//! What handlers take apart from a request: who calls, and a body that is already valid.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Bytes, Data};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::domain::{Caller, ProjectId};
+use crate::http::Config;
+use crate::http::error::ApiError;
+use crate::http::request_id;
+
+/// A JSON body of type `T`; anything else is a 400 that names the field, or a 413.
+#[derive(Debug)]
+pub struct ValidJson<T>(pub T);
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    /// Without credentials configured, everyone is the default project's.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let project_id = request.app_data::<Data<ProjectId>>().map(|id| id.get_ref().clone());
+        let missing = ApiError::bad_payload("unauthenticated", "No project is configured for this address.");
+        ready(project_id.ok_or(missing).map(|project_id| Self {
+            project_id,
+            user_id: None,
+            actor: "open".to_owned(),
+            request_id: request_id::of(request),
+        }))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for ValidJson<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let bytes_max = request.app_data::<Data<Config>>().map_or(0, |config| config.body_bytes_max);
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            is_json?;
+            let body = body.await.map_err(|error| unreadable(&error, bytes_max))?;
+            parse(&body).map(ValidJson)
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    let sentence = "The body must be JSON: send the header 'Content-Type: application/json'.";
+    Err(ApiError::bad_payload("invalid_content_type", sentence))
+}
+
+fn unreadable(error: &actix_web::Error, bytes_max: usize) -> ApiError {
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => ApiError::body_too_large(bytes_max),
+        _ => ApiError::bad_payload("invalid_body", "The body could not be read to its end."),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::bad_payload("invalid_field", "The body must be a JSON object, not a list."));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        invalid(&path, error.inner())
+    })?;
+    reader.end().map_err(|error| invalid(".", &error))?;
+    Ok(value)
+}
+
+fn invalid(path: &str, error: &serde_json::Error) -> ApiError {
+    let reason = error.to_string();
+    if error.classify() != Category::Data {
+        let sentence = if reason.contains("surrogate") || reason.contains("hex escape") {
+            format!("The body is not valid JSON: it holds a lone surrogate or a broken \\u escape ({reason}).")
+        } else {
+            format!("The body is not valid JSON: {reason}.")
+        };
+        return ApiError::bad_payload("invalid_json", sentence);
+    }
+    let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
+    if reason.starts_with("missing field") {
+        return ApiError::bad_payload(
+            "missing_field",
+            format!("The body has no {}.", reason.trim_start_matches("missing ")),
+        );
+    }
+    let field = if path == "." { "the body" } else { path };
+    ApiError::bad_payload("invalid_field", format!("{field}: {reason}."))
+}

@@ -1,0 +1,24 @@
+//! Every URL of every surface, and nothing else.
+
+use actix_web::web::{ServiceConfig, get, post, resource, to};
+use actix_web::{Resource, Route};
+
+use crate::http::openai::{chat, delete_agent, initialize, models};
+use crate::http::{error, health};
+
+/// Registers every route.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(at("/healthz", get().to(health::healthz)))
+        .service(at("/readyz", get().to(health::readyz)))
+        .service(at("/openai/get_models", get().to(models::get_models)))
+        .service(at("/openai/initialize", post().to(initialize::initialize)))
+        .service(at("/openai/chat", post().to(chat::chat)))
+        .service(at("/openai/delete_agent", post().to(delete_agent::delete_agent)))
+        .default_service(to(error::route_not_found));
+}
+
+/// One route; any other method on its path is answered in the common envelope.
+fn at(path: &str, route: Route) -> Resource {
+    resource(path).route(route).default_service(to(error::method_not_allowed))
+}
