@@ -1,0 +1,152 @@
+//! The composition root: settings become database, provider, service and server; no rule of the product is here.
+
+mod announcement;
+mod database;
+mod shutdown;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, PayloadConfig, ThinData};
+use actix_web::{App, HttpServer};
+use anyhow::{Context, bail};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::domain::{Caller, ProjectId};
+use crate::service::agents::{self, Applied, Definition};
+use crate::service::{Process, Service};
+use crate::settings::{Settings, read_agent_files};
+use crate::upstream::{Provider, Upstream};
+use crate::{http, simulator};
+
+pub use database::Database;
+pub use shutdown::signal;
+
+/// A server that is bound and ready to be awaited.
+pub struct Application {
+    server: Server,
+    process: Process,
+    addresses: Vec<SocketAddr>,
+    drain: Duration,
+    announcement: String,
+    database: Database,
+}
+
+/// The id of the project that owns everything where no credentials are configured.
+pub fn default_project() -> anyhow::Result<ProjectId> {
+    Ok(ProjectId::parse("proj_default")?)
+}
+
+/// The party that commands and the start act as, within the default project.
+pub fn operator(actor: &str) -> anyhow::Result<Caller> {
+    Ok(Caller {
+        project_id: default_project()?,
+        user_id: None,
+        actor: actor.to_owned(),
+        request_id: format!("req_{}", Uuid::now_v7().simple()),
+    })
+}
+
+impl Application {
+    /// Opens the database, starts the simulator where nothing names a provider, applies the agents' folder, and
+    /// binds the server; must be called within an actix system.
+    pub async fn build(mut settings: Settings) -> anyhow::Result<Self> {
+        let simulated = settings.is_simulated();
+        if simulated {
+            settings.upstream.base_url = simulate(&settings.simulator)?;
+        } else if settings.upstream.base_url.is_empty() {
+            bail!("no provider is configured: set OPENAI_API_KEY, or OPENAI_BASE_URL to an OpenAI-compatible server");
+        }
+        let provider = Provider::new(&settings.upstream)?;
+        let database = Database::open(&settings).await?;
+        let applied = apply_folder(&database, &settings).await?;
+        let process = Process {
+            pool: database.pool().clone(),
+            config: settings.turns.clone(),
+            lease_owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
+            turns: TaskTracker::new(),
+        };
+        let (server, addresses) = bind(&settings, &process, provider)?;
+        let announcement = announcement::text(&settings, simulated, &database, &addresses, &applied);
+        let drain = Duration::from_millis(settings.server.drain_ms);
+        Ok(Self { server, process, addresses, drain, announcement, database })
+    }
+
+    /// Where the server listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What a person at the terminal wants to know once the server is up.
+    pub fn announcement(&self) -> &str {
+        &self.announcement
+    }
+
+    /// Serves until `stop` resolves, then lets running turns end within `server.drain_ms`.
+    pub async fn run_until(self, stop: impl Future<Output = ()> + 'static) -> anyhow::Result<()> {
+        let drained = shutdown::drain(self.process, self.server.handle(), self.drain);
+        actix_rt::spawn(async move {
+            stop.await;
+            drained.await;
+        });
+        self.server.await?;
+        drop(self.database);
+        Ok(())
+    }
+}
+
+/// Starts the simulator inside this process and answers its base URL.
+fn simulate(config: &simulator::Config) -> anyhow::Result<String> {
+    let loopback = simulator::Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config.clone() };
+    let running = simulator::start(&loopback).context("the simulator cannot be started")?;
+    let base_url = running.base_url();
+    actix_rt::spawn(running.server);
+    Ok(base_url)
+}
+
+async fn apply_folder(database: &Database, settings: &Settings) -> anyhow::Result<Vec<(Definition, Applied)>> {
+    let folder = &settings.agents.dir;
+    if !folder.exists() {
+        log::warn!("agents.dir={:?} There is no such folder, so no agent files are applied", folder.display());
+        return Ok(Vec::new());
+    }
+    let caller = operator("serve")?;
+    let mut report = Vec::new();
+    for definition in read_agent_files(folder)? {
+        let applied = agents::apply(database.pool(), &caller, &definition).await?;
+        report.push((definition, applied));
+    }
+    Ok(report)
+}
+
+fn bind(settings: &Settings, process: &Process, provider: Provider) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
+    let project = Data::new(default_project()?);
+    let (config, process) = (Data::new(settings.server.clone()), process.clone());
+    let body_bytes_max = settings.server.body_bytes_max;
+    let server = HttpServer::new(move || {
+        let service = Service::new(process.clone(), Upstream::new(&provider));
+        App::new()
+            .app_data(ThinData(service))
+            .app_data(project.clone())
+            .app_data(config.clone())
+            .app_data(PayloadConfig::new(body_bytes_max))
+            .wrap(from_fn(http::assign_request_id))
+            .configure(http::configure)
+    });
+    let server = match settings.server.workers {
+        0 => server,
+        workers => server.workers(workers),
+    };
+    let listen = settings.server.listen;
+    let server = server
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(settings.server.drain_ms.div_ceil(1000))
+        .bind(listen)
+        .with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}

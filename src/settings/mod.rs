@@ -1,0 +1,259 @@
+//! Typed, validated settings; the only reader of configuration files and the environment.
+
+mod agent_files;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, Environment, File, FileFormat};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+pub use agent_files::read as read_agent_files;
+
+use crate::{http, postgres, service, simulator, store, upstream};
+
+/// Every section of `config/default.toml`; each layer owns the shape of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The HTTP server.
+    pub server: http::Config,
+    /// The database.
+    pub database: store::Config,
+    /// The embedded Postgres.
+    pub postgres: postgres::Config,
+    /// The provider.
+    pub upstream: upstream::Config,
+    /// Where the conversation lives.
+    pub conversation: Conversation,
+    /// How turns behave.
+    pub turns: service::Config,
+    /// Who may call.
+    pub auth: Auth,
+    /// Agents as files.
+    pub agents: Agents,
+    /// The simulator.
+    pub simulator: simulator::Config,
+}
+
+/// Section `conversation`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversation {
+    /// The home of a thread's history.
+    pub state: ConversationState,
+}
+
+/// The home of a thread's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum ConversationState {
+    /// Postgres only; each call sends the whole history.
+    Local,
+}
+
+impl TryFrom<String> for ConversationState {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "local" => Ok(Self::Local),
+            other => Err(format!("'{other}' is not allowed, only \"local\" is")),
+        }
+    }
+}
+
+/// Section `auth`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// Who may call.
+    pub mode: AuthMode,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum AuthMode {
+    /// Everyone, on a loopback address; no start on any other.
+    Auto,
+    /// Everyone, on any address.
+    Open,
+}
+
+impl TryFrom<String> for AuthMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "open" => Ok(Self::Open),
+            other => Err(format!("'{other}' is not allowed, only \"auto\" and \"open\" are")),
+        }
+    }
+}
+
+/// Section `agents`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agents {
+    /// The folder of agent files that is applied at start.
+    pub dir: PathBuf,
+}
+
+/// The settings as they are shipped, documented key by key.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// OpenAI's own address, used when only a key is set.
+const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+
+/// The customary variables that stand for settings of ours.
+const CUSTOMARY: [(&str, &str); 3] = [
+    ("DATABASE_URL", "database.url"),
+    ("OPENAI_API_KEY", "upstream.api_key"),
+    ("OPENAI_BASE_URL", "upstream.base_url"),
+];
+
+impl Settings {
+    /// The defaults with `text` (TOML) over them; neither a file nor the environment is read.
+    pub fn from_text(text: &str) -> anyhow::Result<Self> {
+        Self::from_sources(defaults().add_source(File::from_str(text, FileFormat::Toml)))
+    }
+
+    /// Reads the defaults, then `file`, then the environment; the error names the key and what is allowed.
+    pub fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut sources = defaults();
+        if let Some(file) = file {
+            sources = sources.add_source(File::from(file).format(FileFormat::Toml));
+        }
+        sources = sources.add_source(customary()?);
+        let environment = Environment::with_prefix("THREADKEEP").prefix_separator("__").separator("__");
+        Self::from_sources(sources.add_source(environment.try_parsing(true)))
+    }
+
+    /// Whether the provider's part is played by the simulator: nothing names a provider, and the database is the
+    /// embedded one.
+    pub fn is_simulated(&self) -> bool {
+        self.names_no_provider() && self.database.is_embedded()
+    }
+
+    fn from_sources(sources: ConfigBuilder<DefaultState>) -> anyhow::Result<Self> {
+        let read = sources.build().context("the settings cannot be read")?;
+        let mut settings: Self = serde_path_to_error::deserialize(read).map_err(|error| {
+            let path = error.path().to_string();
+            anyhow::anyhow!("setting '{path}': {}", error.into_inner())
+        })?;
+        if !settings.upstream.api_key.expose_secret().is_empty() && settings.upstream.base_url.is_empty() {
+            OPENAI_BASE_URL.clone_into(&mut settings.upstream.base_url);
+        }
+        let named = |folder: &PathBuf| !folder.as_os_str().is_empty();
+        settings.postgres.data_dir = settings.postgres.data_dir.filter(named);
+        settings.postgres.bin_dir = settings.postgres.bin_dir.filter(named);
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        let listen = self.server.listen;
+        if self.auth.mode == AuthMode::Auto && !listen.ip().is_loopback() {
+            bail!(
+                "server.listen is {listen}, which others can reach, but no credentials are configured: listen on \
+                 127.0.0.1, or set auth.mode = \"open\" where something in front authenticates"
+            );
+        }
+        for (key, value) in
+            [("turns.lease_ms", self.turns.lease_ms), ("database.connections_max", self.database.connections_max)]
+        {
+            if value == 0 {
+                bail!("setting '{key}': must be greater than 0");
+            }
+        }
+        if self.server.body_bytes_max == 0 {
+            bail!("setting 'server.body_bytes_max': must be greater than 0");
+        }
+        Ok(())
+    }
+
+    fn names_no_provider(&self) -> bool {
+        self.upstream.base_url.is_empty() && self.upstream.api_key.expose_secret().is_empty()
+    }
+}
+
+fn defaults() -> ConfigBuilder<DefaultState> {
+    Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+}
+
+fn customary() -> anyhow::Result<Config> {
+    let mut sources = Config::builder();
+    for (variable, key) in CUSTOMARY {
+        let value = env::var(variable).ok().filter(|value| !value.is_empty());
+        sources = sources.set_override_option(key, value)?;
+    }
+    Ok(sources.build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        format!("{:#}", Settings::from_text(text).unwrap_err())
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_simulated() {
+        let settings = Settings::from_text("").unwrap();
+        assert!(settings.is_simulated());
+        assert!(settings.server.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn an_unknown_key_stops_the_start_with_its_name_and_the_allowed_ones() {
+        let error = refused("[server]\nlisten_on = '127.0.0.1:1'");
+        assert!(error.contains("listen_on") && error.contains("`listen`"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_stops_the_start_with_its_key() {
+        let error = refused("[turns]\nlease_ms = 'soon'");
+        assert!(error.contains("turns.lease_ms"), "{error}");
+        let error = refused("[turns]\nlease_ms = 0");
+        assert!(error.contains("turns.lease_ms"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_choice_stops_the_start_with_the_allowed_ones() {
+        let error = refused("[conversation]\nstate = 'elsewhere'");
+        assert!(error.contains("conversation.state") && error.contains("local"), "{error}");
+    }
+
+    #[test]
+    fn a_key_alone_means_openai_and_never_the_simulator() {
+        let settings = Settings::from_text("[upstream]\napi_key = 'sk-test'").unwrap();
+        assert!(!settings.is_simulated());
+        assert_eq!(settings.upstream.base_url, OPENAI_BASE_URL);
+    }
+
+    #[test]
+    fn a_given_database_is_never_answered_by_the_simulator() {
+        let settings = Settings::from_text("[database]\nurl = 'postgres://localhost/x'").unwrap();
+        assert!(!settings.is_simulated());
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_needs_a_word() {
+        let error = refused("[server]\nlisten = '0.0.0.0:8080'");
+        assert!(error.contains("auth.mode"), "{error}");
+        assert!(Settings::from_text("[server]\nlisten = '0.0.0.0:8080'\n[auth]\nmode = 'open'").is_ok());
+    }
+
+    #[test]
+    fn secrets_do_not_show_when_settings_are_printed() {
+        let text = "[upstream]\napi_key = 'sk-planted'\n[database]\nurl = 'postgres://u:planted@h/d'";
+        let shown = format!("{:?}", Settings::from_text(text).unwrap());
+        assert!(!shown.contains("planted"), "{shown}");
+    }
+}
