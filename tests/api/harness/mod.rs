@@ -1,0 +1,11 @@
+//! A running service of one test's own.
+
+mod app;
+mod database;
+mod provider;
+mod wire;
+
+pub use app::App;
+pub use database::fresh as fresh_database;
+pub use provider::Provider;
+pub use wire::Wire;

@@ -1,0 +1,7 @@
+//! The service through its front door: HTTP, a real Postgres with a migrated database per test, a provider on the
+//! network.
+#![cfg(test)]
+
+mod harness;
+mod health;
+mod openai;
