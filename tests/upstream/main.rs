@@ -12,4 +12,5 @@ mod scene;
 mod secrets;
 mod settings;
 mod timeouts;
+mod tls;
 mod wire;
