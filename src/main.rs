@@ -7,7 +7,8 @@ use threadkeep::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn,sqlx=warn")).init();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn,sqlx=warn"))
+        .init();
     match cli.run() {
         Ok(code) => code,
         Err(error) => {
