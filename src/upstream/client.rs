@@ -162,7 +162,9 @@ fn lost(error: &SendRequestError, repeatable: bool, deadline: &Deadline) -> Setb
     let unreachable = || failure(Cause::Unreachable, "The provider cannot be reached.", detail.clone());
     match error {
         SendRequestError::Connect(ConnectError::Timeout) => Setback::first(deadline.passed(Limit::Connect)),
-        SendRequestError::Connect(ConnectError::Disconnected) => Setback::either(cut(detail), repeatable),
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            Setback::either(cut("closed before the response's head"), repeatable)
+        }
         SendRequestError::Connect(_) => Setback::first(unreachable()),
         SendRequestError::H2(error)
             if error.is_remote() && (error.is_go_away() || error.reason().map(u32::from) == Some(REFUSED_STREAM)) =>
