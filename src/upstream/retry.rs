@@ -119,3 +119,50 @@ fn until(date: &str) -> Option<Duration> {
     let at = SystemTime::from(HttpDate::from_str(date).ok()?);
     Some(at.duration_since(SystemTime::now()).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use awc::http::header::{HeaderName, HeaderValue};
+
+    fn read(headers: &[(&'static str, &'static str)], by_default: bool) -> Again {
+        let headers =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Again::read(&headers.collect(), by_default)
+    }
+
+    #[test]
+    fn the_most_exact_header_says_how_long_to_wait() {
+        assert_eq!(read(&[], true), Again::Backoff);
+        assert_eq!(read(&[], false), Again::Never);
+        assert_eq!(read(&[("retry-after", " 3 ")], true), Again::After(Duration::from_secs(3)));
+        assert_eq!(read(&[("retry-after", "3")], false), Again::Never);
+        let both = [("retry-after", "3"), ("retry-after-ms", "2.5")];
+        assert_eq!(read(&both, true), Again::After(Duration::from_micros(2500)));
+        let huge = [("retry-after", "18446744073709551616")];
+        assert_eq!(read(&huge, true), Again::After(Duration::MAX));
+        let past = [("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")];
+        assert_eq!(read(&past, true), Again::After(Duration::ZERO));
+    }
+
+    #[test]
+    fn nonsense_in_headers_is_passed_over() {
+        for nonsense in ["soon", "-3", "NaN", "inf", "", "1e400"] {
+            assert_eq!(
+                read(&[("retry-after", nonsense), ("retry-after-ms", nonsense)], true),
+                Again::Backoff,
+                "{nonsense}"
+            );
+            assert_eq!(read(&[("x-should-retry", nonsense)], true), Again::Backoff, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_their_bound_and_are_never_in_step() {
+        for (attempt, whole_ms) in [(0, 500), (1, 1000), (4, 8000), (5, 8000), (u32::MAX, 8000)] {
+            let waits: Vec<u128> = (0..50).filter_map(|_| Some(Again::Backoff.wait(attempt)?.as_millis())).collect();
+            assert!(waits.iter().all(|ms| (whole_ms * 3 / 4..=whole_ms).contains(ms)), "{attempt}: {waits:?}");
+            assert!(waits.windows(2).any(|pair| pair[0] != pair[1]), "{attempt}: {waits:?}");
+        }
+    }
+}
