@@ -1,12 +1,12 @@
 //! What is tried again, when, and how often; the count is the provider's journal.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant, SystemTime};
 
 use awc::http::header::HttpDate;
 use serde_json::json;
 use threadkeep::domain::Cause;
 use threadkeep::upstream::Config;
+use tokio::net::TcpSocket;
 
 use crate::fake::Fake;
 use crate::scene::{ask, config};
@@ -121,9 +121,9 @@ async fn a_wait_that_passes_the_deadline_is_not_begun() {
 
 #[actix_rt::test]
 async fn a_refused_connection_is_tried_again_with_growing_waits() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-    drop(listener);
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let base_url = format!("http://{}/v1", deaf.local_addr().unwrap());
     let began = Instant::now();
     let failure = ask(&config(&base_url)).await.0.unwrap_err();
     assert_eq!((failure.cause, &*failure.sentence), (Cause::Unreachable, "The provider cannot be reached."));
