@@ -23,6 +23,9 @@ use tokio::time::sleep;
 
 use super::{Provider, fresh_database};
 
+/// Many services share one Postgres.
+const CONNECTIONS_MAX: u32 = 6;
+
 /// A running service.
 pub struct App {
     /// Such as `http://127.0.0.1:40123`.
@@ -65,6 +68,7 @@ impl App {
         writeln!(text, "database.acquire_timeout_ms = 1000\nupstream.base_url = '{base_url}'\n{settings}").unwrap();
         let mut settings = Settings::from_text(&text).unwrap();
         settings.database.url = database_url.clone();
+        settings.database.connections_max = settings.database.connections_max.min(CONNECTIONS_MAX);
         let application = Application::build(settings).await.unwrap();
         let base = format!("http://{}", application.addresses()[0]);
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,6 +1,6 @@
 //! One migrated database per test, copied from a template; the Postgres is `DATABASE_URL`'s or the embedded one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,7 +34,7 @@ async fn template() -> String {
     name
 }
 
-/// Databases of earlier runs go; those that a run beside this one uses refuse, and stay.
+/// Databases of earlier runs go; those of a run beside this one stay.
 async fn drop_leftovers() {
     let mut connection = connect().await;
     let names: Vec<String> =
@@ -42,7 +42,11 @@ async fn drop_leftovers() {
             .fetch_all(&mut connection)
             .await
             .unwrap();
-    for name in names {
+    let is_left = |name: &String| {
+        let owner = name.split('_').nth(2).unwrap_or_default();
+        !Path::new("/proc").join(owner).exists()
+    };
+    for name in names.into_iter().filter(is_left) {
         let dropped =
             sqlx::query(AssertSqlSafe(format!("drop database if exists {name}"))).execute(&mut connection).await;
         if let Err(error) = dropped {
@@ -73,7 +77,8 @@ fn start() -> (SecretString, Option<Embedded>) {
     if let Ok(url) = std::env::var("DATABASE_URL") {
         return (url.into(), None);
     }
-    let data_dir = PathBuf::from("/var/tmp").join(format!("threadkeep-tests-{}", env!("CARGO_PKG_VERSION")));
+    let place = env!("CARGO_MANIFEST_DIR").replace('/', "-");
+    let data_dir = PathBuf::from("/var/tmp").join(format!("threadkeep-tests{place}"));
     let embedded = Embedded::start(&Config { data_dir: Some(data_dir), ..Config::default() });
     let embedded = embedded.unwrap_or_else(|error| {
         eprintln!("{error}");
