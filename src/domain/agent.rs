@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::AgentId;
+use crate::domain::{AgentId, OnBusy};
 
 /// Everything that decides how an agent answers; immutable once it is a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct AgentConfig {
     /// Up to 16 pairs of the owner's own; never sent to the model.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// What a message does that finds its thread busy; unset: as the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_busy: Option<OnBusy>,
 }
 
 /// A name that is unique among a project's living agents: 1 to 256 characters, none of them a control character,

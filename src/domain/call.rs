@@ -98,6 +98,8 @@ pub enum Cause {
     ResponseEmpty,
     /// The model called a function, for which these routes have no answer.
     FunctionCall,
+    /// Somebody asked for the end of the turn.
+    Cancelled,
 }
 
 impl Cause {
@@ -121,6 +123,7 @@ impl Cause {
             Self::ResponseRefused => "response_refused",
             Self::ResponseEmpty => "response_empty",
             Self::FunctionCall => "function_call_unsupported",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -128,6 +131,7 @@ impl Cause {
     pub const fn run_status(self) -> RunStatus {
         match self {
             Self::ResponseIncomplete => RunStatus::Incomplete,
+            Self::Cancelled => RunStatus::Cancelled,
             _ => RunStatus::Failed,
         }
     }

@@ -14,3 +14,10 @@ pub struct Caller {
     /// The id under which the request is found in logs and audit.
     pub request_id: String,
 }
+
+impl Caller {
+    /// Whose idempotency keys the caller's are.
+    pub fn scope(&self) -> &str {
+        self.user_id.as_ref().map_or(&self.actor, UserId::as_str)
+    }
+}

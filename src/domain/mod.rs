@@ -4,12 +4,16 @@ mod agent;
 mod call;
 mod caller;
 mod id;
+mod key;
 mod message;
+mod on_busy;
 mod run;
 
 pub use agent::{AgentConfig, AgentName, AgentRef, NameError};
 pub use call::{Answer, Cause, Failure, ModelCall, Usage};
 pub use caller::Caller;
 pub use id::{AgentId, Id, IdError, Kind, MessageId, ProjectId, RunId, ThreadId, UserId, kind};
+pub use key::IdempotencyKey;
 pub use message::{Content, Message, Part, Role, TEXT_CHARS_MAX, Text, TextError, UserInput};
+pub use on_busy::OnBusy;
 pub use run::RunStatus;

@@ -10,6 +10,10 @@ pub enum RunStatus {
     Queued,
     /// The model is being called.
     InProgress,
+    /// Somebody asked for its end; whoever executes it has not ended it yet.
+    Cancelling,
+    /// Ended because somebody asked for it.
+    Cancelled,
     /// Ended with an answer.
     Completed,
     /// Ended without an answer; the cause is recorded.
@@ -24,6 +28,8 @@ impl RunStatus {
         match self {
             Self::Queued => "queued",
             Self::InProgress => "in_progress",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Incomplete => "incomplete",
