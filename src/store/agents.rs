@@ -1,10 +1,12 @@
 //! Agents and their immutable versions.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller};
+use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, OnBusy};
 use crate::store::Error;
 
 /// An agent with the configuration of its current version.
@@ -58,6 +60,7 @@ pub async fn apply(
         config.response_format,
         Json(&config.metadata) as _,
         caller.request_id,
+        config.on_busy.map(OnBusy::as_str),
     )
     .fetch_one(executor)
     .await?;
@@ -108,7 +111,7 @@ pub async fn list(
                versions.description, versions.instructions, versions.temperature, versions.top_p,
                versions.reasoning_effort, versions.tools as "tools: Json<Vec<serde_json::Value>>",
                versions.response_format,
-               versions.metadata as "metadata: Json<std::collections::BTreeMap<String, String>>"
+               versions.metadata as "metadata: Json<BTreeMap<String, String>>", versions.on_busy
         from agents
         join agent_versions versions on versions.agent_id = agents.id and versions.version = agents.version
         where agents.project_id = $1 and agents.deleted_at is null
@@ -135,6 +138,7 @@ pub async fn list(
             tools: row.tools.0,
             response_format: row.response_format,
             metadata: row.metadata.0,
+            on_busy: row.on_busy.and_then(|policy| OnBusy::try_from(policy).ok()),
         },
     });
     Ok(agents.collect())

@@ -7,8 +7,9 @@ use log::LevelFilter;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::ConnectOptions;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::store::Error;
 
@@ -31,10 +32,10 @@ impl Config {
     }
 }
 
-/// Opens a pool and makes sure that the database answers.
-pub async fn connect(url: &SecretString, config: &Config) -> Result<PgPool, Error> {
+/// Opens a pool and makes sure that the database answers; `name` is what its connections are called there.
+pub async fn connect(url: &SecretString, config: &Config, name: &str) -> Result<PgPool, Error> {
     let options = PgConnectOptions::from_str(url.expose_secret())?
-        .application_name("threadkeep")
+        .application_name(name)
         .log_statements(LevelFilter::Trace)
         .log_slow_statements(LevelFilter::Off, Duration::MAX);
     let pool = PgPoolOptions::new()
@@ -44,4 +45,19 @@ pub async fn connect(url: &SecretString, config: &Config) -> Result<PgPool, Erro
         .connect_with(options)
         .await?;
     Ok(pool)
+}
+
+/// A connection of the pool.
+pub async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, Error> {
+    Ok(pool.acquire().await?)
+}
+
+/// Begins a transaction; dropping it undoes it.
+pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
+    Ok(pool.begin().await?)
+}
+
+/// Makes a transaction durable.
+pub async fn commit(transaction: Transaction<'static, Postgres>) -> Result<(), Error> {
+    Ok(transaction.commit().await?)
 }

@@ -2,15 +2,20 @@
 
 pub mod agents;
 mod connection;
+pub mod idempotency;
 mod ids;
+pub mod replicas;
 pub mod schema;
 pub mod threads;
 pub mod turns;
 
 use std::error::Error as StdError;
 
-pub use connection::{Config, connect};
+pub use connection::{Config, acquire, begin, commit, connect};
 pub use sqlx::PgPool;
+
+/// A connection on which an act's statements run one after another.
+pub type Connection = sqlx::PgConnection;
 
 /// What the database could not do.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +55,6 @@ impl From<sqlx::Error> for Error {
 }
 
 /// Keeps a decoding error's own words where a row does not hold what its type promises.
-fn undecodable(error: impl StdError + Send + Sync + 'static) -> Error {
+pub fn undecodable(error: impl StdError + Send + Sync + 'static) -> Error {
     Error::Statement(sqlx::Error::Decode(Box::new(error)))
 }

@@ -4,14 +4,16 @@ with wanted as (
     select $5::text as model, $6::text as description, $7::text as instructions,
            $8::double precision as temperature, $9::double precision as top_p,
            $10::text as reasoning_effort, $11::jsonb as tools, $12::jsonb as response_format,
-           $13::jsonb as metadata
+           $13::jsonb as metadata, $15::text as on_busy
 ), present as (
     select agents.id, agents.version,
            (versions.model, versions.description, versions.instructions, versions.temperature, versions.top_p,
-            versions.reasoning_effort, versions.tools, versions.response_format, versions.metadata)
+            versions.reasoning_effort, versions.tools, versions.response_format, versions.metadata,
+            versions.on_busy)
            is distinct from
            (wanted.model, wanted.description, wanted.instructions, wanted.temperature, wanted.top_p,
-            wanted.reasoning_effort, wanted.tools, wanted.response_format, wanted.metadata) as differs
+            wanted.reasoning_effort, wanted.tools, wanted.response_format, wanted.metadata,
+            wanted.on_busy) as differs
     from agents
     join agent_versions versions on versions.agent_id = agents.id and versions.version = agents.version
     cross join wanted
@@ -32,7 +34,7 @@ with wanted as (
     select id, version, 'agent.changed' from changed
 ), versioned as (
     insert into agent_versions (agent_id, version, project_id, model, description, instructions, temperature,
-                                top_p, reasoning_effort, tools, response_format, metadata)
+                                top_p, reasoning_effort, tools, response_format, metadata, on_busy)
     select written.id, written.version, $1, wanted.* from written cross join wanted
 ), audited as (
     insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)

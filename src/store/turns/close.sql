@@ -1,5 +1,5 @@
 -- Closes any number of turns, each only for the attempt that holds its run: ends the run, numbers and writes the
--- answer where there is one, writes the audit event, and frees the thread.
+-- answer where there is one, writes the audit event, frees the thread, and wakes who stands in line for it.
 with ended as (
     select *
     from unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -14,7 +14,7 @@ with ended as (
         provider_response_id = ended.provider_response_id
     from ended
     where runs.id = ended.run_id and runs.attempt = ended.attempt and runs.lease_owner = ended.lease_owner
-      and runs.status = 'in_progress'
+      and runs.status in ('in_progress', 'cancelling')
     returning runs.id, runs.project_id, runs.thread_id, runs.request_id, ended.ordinal
 ), advanced as (
     update threads set last_position = threads.last_position + 1
@@ -37,6 +37,8 @@ with ended as (
     from closed join ended on ended.run_id = closed.id
     order by closed.ordinal
 )
-select (closed.id is not null) as "closed!"
+select (closed.id is not null) as "closed!",
+       case when exists (select from turn_tickets line where line.thread_id = closed.thread_id)
+            then pg_notify('threadkeep', closed.thread_id) end as "notified?"
 from ended left join closed on closed.id = ended.run_id
 order by ended.ordinal

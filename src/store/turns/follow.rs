@@ -1,0 +1,124 @@
+//! What happens to a turn after its opening, other than its closing: being looked up, continued, cancelled.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgExecutor;
+use sqlx::types::Json;
+
+use super::open::history;
+use super::{Claim, Lease};
+use crate::domain::{AgentConfig, AgentId, Caller, Content, MessageId, RunId, ThreadId, Usage, UserId};
+use crate::store::Error;
+
+/// How a run stands.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The state, as the Assistants wire names it.
+    pub status: String,
+    /// The latest attempt.
+    pub attempt: i32,
+    /// The thread.
+    pub thread_id: ThreadId,
+    /// The thread's agent.
+    pub agent_id: AgentId,
+    /// Code and sentence of a failure.
+    pub error: Option<(String, String)>,
+    /// The answer, where there is one.
+    pub answer: Option<(MessageId, Content)>,
+    /// Tokens as the provider counted them.
+    pub usage: Option<Usage>,
+}
+
+/// What a cancellation found.
+#[derive(Debug)]
+pub enum Cancelled {
+    /// The caller has no such thread.
+    ThreadNotFound,
+    /// No turn of the thread is being executed.
+    Idle,
+    /// Whoever executes this run is asked to stop.
+    Asked(RunId),
+}
+
+/// Looks a run up; nothing when it was never opened.
+pub async fn outcome(executor: impl PgExecutor<'_>, run_id: &RunId) -> Result<Option<Outcome>, Error> {
+    let row = sqlx::query_file!("src/store/turns/outcome.sql", run_id.as_str()).fetch_optional(executor).await?;
+    Ok(row.map(|row| Outcome {
+        status: row.status,
+        attempt: row.attempt,
+        thread_id: row.thread_id,
+        agent_id: row.agent_id,
+        error: row.error_code.map(|code| (code, row.error_message.unwrap_or_default())),
+        answer: row.message_id.zip(row.content.map(|content| content.0)),
+        usage: row.usage.map(|usage| usage.0),
+    }))
+}
+
+/// Continues a failed run with its next attempt; nothing when it is not failed, or the thread is busy.
+pub async fn reopen(
+    executor: impl PgExecutor<'_>,
+    actor: &str,
+    request_id: &str,
+    run_id: &RunId,
+    lease: &Lease,
+) -> Result<Option<Claim>, Error> {
+    let reopened = sqlx::query_file!(
+        "src/store/turns/reopen.sql",
+        run_id.as_str(),
+        lease.owner,
+        lease.duration_ms,
+        actor,
+        request_id
+    )
+    .fetch_optional(executor)
+    .await;
+    let row = match reopened {
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("runs_one_unfinished_per_thread") => None,
+        other => other?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let agent = AgentConfig {
+        model: row.model,
+        description: None,
+        instructions: row.instructions,
+        temperature: row.temperature,
+        top_p: row.top_p,
+        reasoning_effort: row.reasoning_effort,
+        tools: row.tools.0,
+        response_format: row.response_format,
+        metadata: BTreeMap::new(),
+        on_busy: None,
+    };
+    Ok(Some(Claim {
+        run_id: run_id.clone(),
+        attempt: row.attempt,
+        thread_id: row.thread_id,
+        agent_id: row.agent_id,
+        agent,
+        history: history(&row.roles, row.contents)?,
+    }))
+}
+
+/// Asks whichever replica executes the thread's turn to stop it, with the audit event.
+pub async fn cancel(executor: impl PgExecutor<'_>, caller: &Caller, thread_id: &ThreadId) -> Result<Cancelled, Error> {
+    let row = sqlx::query_file!(
+        "src/store/turns/cancel.sql",
+        thread_id.as_str(),
+        caller.project_id.as_str(),
+        caller.user_id.as_ref().map(UserId::as_str),
+        caller.actor,
+        caller.request_id,
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(match row {
+        None => Cancelled::ThreadNotFound,
+        Some(row) => row.run_id.map_or(Cancelled::Idle, Cancelled::Asked),
+    })
+}
+
+/// Gives a place in line up.
+pub async fn leave_line(executor: impl PgExecutor<'_>, run_id: &RunId) -> Result<(), Error> {
+    sqlx::query!("delete from turn_tickets where run_id = $1", run_id.as_str()).execute(executor).await?;
+    Ok(())
+}

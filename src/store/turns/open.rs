@@ -1,0 +1,215 @@
+//! Opening turns: the claim of the thread, the question, and what the model needs.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
+
+use super::{FIRST_ATTEMPT, column, contents};
+use crate::domain::{
+    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, Message, MessageId, OnBusy, Role, RunId, ThreadId,
+    UserId,
+};
+use crate::store::{Error, undecodable};
+
+/// One turn to be opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Who asks.
+    pub caller: Caller,
+    /// The thread to claim.
+    pub thread_id: ThreadId,
+    /// The agent that the caller believes to be the thread's.
+    pub agent: AgentRef,
+    /// The id of the run that will answer, unless the key names an earlier one.
+    pub run_id: RunId,
+    /// The id of the user's message.
+    pub message_id: MessageId,
+    /// The user's message.
+    pub content: Content,
+    /// Who holds the run until it is closed.
+    pub lease: Lease,
+    /// What to do on a busy thread, where the request says so.
+    pub on_busy: Option<OnBusy>,
+    /// What to do where neither the request nor the agent says so.
+    pub on_busy_default: OnBusy,
+    /// The caller's key for this turn.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// The right to end a run, until the database's clock passes its end.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// The replica that executes the run.
+    pub owner: String,
+    /// How long it lasts from the opening, or the latest renewal, on.
+    pub duration_ms: i64,
+}
+
+/// What became of an opening.
+#[derive(Debug)]
+pub enum Opened {
+    /// The thread is claimed and the user's message recorded.
+    Claimed(Box<Claim>),
+    /// The key's turn was opened before; this is its run.
+    Earlier(RunId),
+    /// The thread is busy, or others came first; there is a place in line under this run's id.
+    InLine(RunId, OnBusy),
+    /// The key is being used at this very moment; the same call sees more.
+    Again,
+    /// The key named another act before.
+    KeyReused,
+    /// The caller has no such thread.
+    ThreadNotFound,
+    /// The caller's project has no such agent.
+    AgentNotFound,
+    /// The thread's agent is a tombstone.
+    AgentDeleted,
+    /// The thread belongs to another agent of the project.
+    AgentMismatch,
+    /// Another run of the thread is unfinished, and the policy is not to wait.
+    ThreadBusy,
+}
+
+/// A claimed thread with all that the model call needs.
+#[derive(Debug)]
+pub struct Claim {
+    /// The run that was opened.
+    pub run_id: RunId,
+    /// The attempt that may close it.
+    pub attempt: i32,
+    /// The thread.
+    pub thread_id: ThreadId,
+    /// The thread's agent.
+    pub agent_id: AgentId,
+    /// The version that this run is pinned to; without what no model sees.
+    pub agent: AgentConfig,
+    /// Every message of the thread, oldest first, the question last.
+    pub history: Vec<Message>,
+}
+
+/// Opens turns in one round trip; the verdicts stand in the order of the openings.
+pub async fn open(pool: &PgPool, openings: &[Opening]) -> Result<Vec<Opened>, Error> {
+    let key = |of: fn(&IdempotencyKey) -> &str| column(openings, move |turn| turn.key.as_ref().map(of));
+    let rows = sqlx::query_file_as!(
+        OpenedRow,
+        "src/store/turns/open.sql",
+        &column(openings, |turn| turn.caller.project_id.as_str()) as _,
+        &column(openings, |turn| turn.caller.user_id.as_ref().map(UserId::as_str)) as _,
+        &column(openings, |turn| turn.thread_id.as_str()) as _,
+        &column(openings, |turn| turn.agent.as_str()) as _,
+        &column(openings, |turn| turn.run_id.as_str()) as _,
+        &column(openings, |turn| turn.message_id.as_str()) as _,
+        &contents(openings.iter().map(|turn| Some(&turn.content)))? as _,
+        &column(openings, |turn| turn.caller.actor.as_str()) as _,
+        &column(openings, |turn| turn.caller.request_id.as_str()) as _,
+        &column(openings, |turn| turn.lease.owner.as_str()) as _,
+        &column(openings, |turn| turn.lease.duration_ms),
+        &column(openings, |turn| turn.on_busy.map(OnBusy::as_str)) as _,
+        &column(openings, |turn| turn.on_busy_default.as_str()) as _,
+        &key(|key| &key.scope) as _,
+        &key(|key| &key.key) as _,
+        &column(openings, |turn| turn.key.as_ref().and_then(|key| key.family.as_deref())) as _,
+        &key(|key| &key.fingerprint) as _,
+        &column(openings, |turn| turn.key.as_ref().map(|key| key.keep_ms)) as _,
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut verdicts = Vec::with_capacity(rows.len());
+    for (row, opening) in rows.into_iter().zip(openings) {
+        verdicts.push(verdict(pool, row, opening).await?);
+    }
+    Ok(verdicts)
+}
+
+/// A row of `open.sql`; everything behind the policy is there when the verdict is `opened`.
+struct OpenedRow {
+    verdict: String,
+    run_id: RunId,
+    policy: Option<String>,
+    agent_id: Option<AgentId>,
+    position: Option<i64>,
+    model: Option<String>,
+    instructions: Option<String>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    reasoning_effort: Option<String>,
+    tools: Option<Json<Vec<Value>>>,
+    response_format: Option<Value>,
+    seen_position: Option<i64>,
+    roles: Option<Vec<String>>,
+    contents: Option<Vec<Json<Content>>>,
+}
+
+async fn verdict(pool: &PgPool, row: OpenedRow, opening: &Opening) -> Result<Opened, Error> {
+    Ok(match row.verdict.as_str() {
+        "opened" => Opened::Claimed(Box::new(claim(pool, row, opening).await?)),
+        "opened_earlier" => Opened::Earlier(row.run_id),
+        "in_line" => {
+            let policy = row.policy.and_then(|policy| OnBusy::try_from(policy).ok());
+            Opened::InLine(row.run_id, policy.unwrap_or(OnBusy::Wait))
+        }
+        "again" => Opened::Again,
+        "key_reused" => Opened::KeyReused,
+        "thread_not_found" => Opened::ThreadNotFound,
+        "agent_deleted" => Opened::AgentDeleted,
+        "agent_mismatch" => Opened::AgentMismatch,
+        "thread_busy" => Opened::ThreadBusy,
+        _ => Opened::AgentNotFound,
+    })
+}
+
+async fn claim(pool: &PgPool, row: OpenedRow, opening: &Opening) -> Result<Claim, Error> {
+    let (Some(agent_id), Some(position), Some(model)) = (row.agent_id, row.position, row.model) else {
+        return Err(Error::Statement(sqlx::Error::RowNotFound));
+    };
+    // A turn that closed between this statement's snapshot and its claim is not in what the statement saw.
+    let complete = row.seen_position.unwrap_or(0) == position - 1;
+    let (roles, contents) = if complete {
+        (row.roles.unwrap_or_default(), row.contents.unwrap_or_default())
+    } else {
+        history_before(pool, &opening.thread_id, position).await?
+    };
+    let mut history = history(&roles, contents)?;
+    history.push(Message { role: Role::User, content: opening.content.clone() });
+    let agent = AgentConfig {
+        model,
+        description: None,
+        instructions: row.instructions,
+        temperature: row.temperature,
+        top_p: row.top_p,
+        reasoning_effort: row.reasoning_effort,
+        tools: row.tools.map(|tools| tools.0).unwrap_or_default(),
+        response_format: row.response_format,
+        metadata: BTreeMap::new(),
+        on_busy: None,
+    };
+    let thread_id = opening.thread_id.clone();
+    Ok(Claim { run_id: row.run_id, attempt: FIRST_ATTEMPT, thread_id, agent_id, agent, history })
+}
+
+async fn history_before(
+    executor: impl PgExecutor<'_>,
+    thread_id: &ThreadId,
+    position: i64,
+) -> Result<(Vec<String>, Vec<Json<Content>>), Error> {
+    let rows = sqlx::query!(
+        r#"select role, content as "content: Json<Content>" from messages
+           where thread_id = $1 and position < $2 order by position"#,
+        thread_id.as_str(),
+        position,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.role, row.content)).unzip())
+}
+
+/// Two columns as messages.
+pub(super) fn history(roles: &[String], contents: Vec<Json<Content>>) -> Result<Vec<Message>, Error> {
+    let mut history = Vec::with_capacity(roles.len() + 1);
+    for (role, Json(content)) in roles.iter().zip(contents) {
+        history.push(Message { role: role.parse().map_err(undecodable)?, content });
+    }
+    Ok(history)
+}
