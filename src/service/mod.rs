@@ -1,42 +1,29 @@
 //! One file per use case: owns the decisions and the ids; knows neither HTTP's wire nor SQL's text.
 
 pub mod agents;
+mod board;
+pub mod cancel;
 pub mod chat;
+mod closing;
+mod config;
 pub mod delete_agent;
 pub mod health;
+pub mod idempotency;
 pub mod initialize;
 pub mod models;
+mod process;
+pub mod pulse;
+mod sweep;
+mod turn;
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use serde::Deserialize;
-use tokio_util::task::TaskTracker;
-
-use crate::domain::{AgentRef, Failure, ThreadId};
+use crate::domain::{AgentRef, Failure, RunId, ThreadId};
 use crate::store::{self, PgPool};
 use crate::upstream::Upstream;
 
-/// Section `turns` of the settings.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// How long a replica holds a run before another may take it over.
-    pub lease_ms: u32,
-}
-
-/// What all replicas' workers share within one process.
-#[derive(Debug, Clone)]
-pub struct Process {
-    /// The connections to Postgres.
-    pub pool: PgPool,
-    /// How turns behave.
-    pub config: Config,
-    /// The name under which this process holds leases.
-    pub lease_owner: Arc<str>,
-    /// Every turn that is being executed, whether or not its client still listens.
-    pub turns: TaskTracker,
-}
+pub use config::Config;
+pub use process::Process;
 
 /// Everything a use case needs; one per worker, since the HTTP client belongs to a thread, and cheap to clone.
 #[derive(Clone)]
@@ -68,6 +55,26 @@ pub enum Error {
     /// Another turn of the thread is running.
     #[error("The thread '{0}' is answering another message; try again when that turn has ended.")]
     ThreadBusy(ThreadId),
+    /// The thread has no turn that could be cancelled.
+    #[error("The thread '{0}' has no running turn.")]
+    NothingToCancel(ThreadId),
+    /// The turn that an earlier request with this key started still runs.
+    #[error("The turn of this key still runs as '{0}'; ask again with the same key.")]
+    StillRunning(RunId),
+    /// The key named another act before.
+    #[error("This Idempotency-Key was used for another request.")]
+    KeyReused,
+    /// The process is stopping and takes no new work.
+    #[error("The service is stopping; ask again in a moment.")]
+    Draining,
+    /// How an earlier request with the same key failed.
+    #[error("{sentence}")]
+    Recorded {
+        /// The code as it is recorded.
+        code: String,
+        /// The sentence as it is recorded.
+        sentence: String,
+    },
     /// The provider gave no answer.
     #[error(transparent)]
     Upstream(#[from] Failure),
@@ -95,6 +102,11 @@ impl Service {
     /// Binds what the process shares to one worker's client.
     pub fn new(process: Process, upstream: Upstream) -> Self {
         Self { process: Rc::new(process), upstream: Rc::new(upstream) }
+    }
+
+    /// How turns behave.
+    pub fn config(&self) -> &Config {
+        &self.process.config
     }
 
     fn pool(&self) -> &PgPool {

@@ -1,0 +1,106 @@
+//! The end of a turn: writing it down, also when the database is away for a moment.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::domain::{Answer, Content, Failure, MessageId, RunStatus};
+use crate::service::chat::Reply;
+use crate::service::{Error, Service};
+use crate::store;
+use crate::store::turns::{self, Claim, Closing};
+
+/// How long a closing waits before it is tried again on a database that is away.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Records how a model call ended and answers it; nothing is recorded when another replica took the run over.
+pub async fn close(
+    service: &Service,
+    claim: Claim,
+    actor: &str,
+    outcome: Result<Answer, Failure>,
+) -> Result<Reply, Error> {
+    let message_id = MessageId::generate();
+    let closing = closing(service, &claim, &message_id, &outcome, actor);
+    if !write(service, &closing).await? {
+        return Err(Error::Interrupted);
+    }
+    let answer = outcome?;
+    Ok(Reply {
+        response: answer.text,
+        thread_id: claim.thread_id,
+        agent_id: claim.agent_id,
+        run_id: claim.run_id,
+        message_id,
+        usage: answer.usage,
+        replayed: false,
+    })
+}
+
+/// Tries until the lease must be over; whether an attempt whose outcome is unknown did write shows in the run itself.
+async fn write(service: &Service, closing: &Closing) -> Result<bool, Error> {
+    let give_up = Instant::now() + Duration::from_millis(service.process.config.lease_ms.into());
+    let mut in_doubt = false;
+    loop {
+        match turns::close(service.pool(), std::slice::from_ref(closing)).await {
+            Ok(closed) if closed == [true] => return Ok(true),
+            Ok(_) => return Ok(in_doubt && is_ours(service, closing).await?),
+            Err(store::Error::Unavailable(error)) if Instant::now() < give_up => {
+                log::warn!("run_id={} cause={error} The end of a turn waits for the database", closing.run_id);
+                in_doubt = true;
+                sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn is_ours(service: &Service, closing: &Closing) -> Result<bool, Error> {
+    let Some(outcome) = turns::outcome(service.pool(), &closing.run_id).await? else { return Ok(false) };
+    let same_answer = match (&outcome.answer, &closing.answer) {
+        (Some((written, _)), Some((ours, _))) => written == ours,
+        (None, None) => outcome.status == closing.status.as_str(),
+        _ => false,
+    };
+    Ok(same_answer && outcome.attempt == closing.attempt)
+}
+
+fn closing(
+    service: &Service,
+    claim: &Claim,
+    message_id: &MessageId,
+    outcome: &Result<Answer, Failure>,
+    actor: &str,
+) -> Closing {
+    let closing = Closing {
+        run_id: claim.run_id.clone(),
+        attempt: claim.attempt,
+        lease_owner: service.process.replica_id.to_string(),
+        actor: actor.to_owned(),
+        status: RunStatus::Completed,
+        error: None,
+        answer: None,
+        usage: None,
+        provider_model: None,
+        provider_request_id: None,
+        provider_response_id: None,
+    };
+    match outcome {
+        Ok(answer) => Closing {
+            answer: Some((message_id.clone(), Content::text(answer.text.clone()))),
+            usage: answer.usage,
+            provider_model: answer.model.clone(),
+            provider_request_id: answer.request_id.clone(),
+            provider_response_id: answer.response_id.clone(),
+            ..closing
+        },
+        Err(failure) => Closing {
+            status: failure.cause.run_status(),
+            error: Some((failure.cause.code(), failure.sentence.to_string())),
+            usage: failure.usage,
+            provider_request_id: failure.request_id.clone(),
+            provider_response_id: failure.response_id.clone(),
+            ..closing
+        },
+    }
+}

@@ -1,0 +1,74 @@
+//! What dead or stalled replicas left behind: runs are ended or tried once more, durable questions are asked.
+
+use crate::domain::{Caller, OnBusy};
+use crate::service::chat::{self, Audience};
+use crate::service::{Service, turn};
+use crate::store;
+use crate::store::replicas::{self, Adopted, Swept};
+use crate::store::turns::{self, Opening};
+
+/// How many runs one look ends at most; the next look goes on.
+const RUNS_MAX: i64 = 100;
+
+/// How the audit names the sweeper.
+const ACTOR: &str = "sweeper";
+
+/// Looks once.
+pub async fn sweep(service: &Service) -> Result<(), store::Error> {
+    let process = &service.process;
+    let swept = replicas::sweep(&process.pulse_pool, ACTOR, RUNS_MAX).await?;
+    for run in swept {
+        log::warn!("run_id={} attempt={} A run was abandoned and is ended", run.run_id, run.attempt);
+        if process.config.retry_interrupted && !process.is_draining() && is_first(&run) {
+            repeat(service, run);
+        }
+    }
+    for question in replicas::tidy(&process.pulse_pool, &process.replica_id).await? {
+        log::info!("run_id={} A question of a replica that is gone is taken over", question.run_id);
+        chat::start_unheard(service, opening(service, question));
+    }
+    Ok(())
+}
+
+const fn is_first(run: &Swept) -> bool {
+    run.repeatable && run.attempt == turns::FIRST_ATTEMPT
+}
+
+fn repeat(service: &Service, run: Swept) {
+    let service = service.clone();
+    let tracker = service.process.turns.clone();
+    actix_rt::spawn(tracker.track_future(async move {
+        let lease = service.process.lease();
+        match turns::reopen(service.pool(), ACTOR, "", &run.run_id, &lease).await {
+            Ok(Some(claim)) => {
+                let run_id = claim.run_id.clone();
+                if let Err(error) = turn::answer(&service, claim, ACTOR, &Audience::nobody()).await {
+                    log::warn!("run_id={run_id} cause={error:?} A repeated run failed, too");
+                }
+            }
+            Ok(None) => log::info!("run_id={} An interrupted run was continued by somebody else", run.run_id),
+            Err(error) => log::warn!("run_id={} cause={error:?} A run could not be repeated", run.run_id),
+        }
+    }));
+}
+
+fn opening(service: &Service, adopted: Adopted) -> Opening {
+    let question = adopted.question;
+    Opening {
+        caller: Caller {
+            project_id: adopted.project_id,
+            user_id: question.user_id,
+            actor: question.actor,
+            request_id: question.request_id,
+        },
+        thread_id: adopted.thread_id,
+        agent: question.agent,
+        run_id: adopted.run_id,
+        message_id: question.message_id,
+        content: question.content,
+        lease: service.process.lease(),
+        on_busy: Some(OnBusy::Queue),
+        on_busy_default: OnBusy::Queue,
+        key: None,
+    }
+}

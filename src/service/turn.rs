@@ -1,0 +1,164 @@
+//! The life of a turn: claim the thread (in line, where others came first), call the model without holding a
+//! connection, close. Lines and retries are decided here; the phases themselves are the store's.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId};
+use crate::service::chat::{Audience, Event, Reply};
+use crate::service::{Error, Service, board::Stop, closing};
+use crate::store::turns::{self, Claim, Opened, Opening, Outcome};
+
+/// What a claim came to.
+enum Claimed {
+    /// The run is ours to execute.
+    Ours(Box<Claim>),
+    /// An earlier request with the same key has its answer.
+    Answered(Box<Reply>),
+}
+
+/// How long a call waits that found its key in use at that very moment.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Executes a turn from its claim to its end.
+pub async fn execute(service: &Service, opening: Opening, audience: &Audience) -> Result<Reply, Error> {
+    match claim(service, &opening).await? {
+        Claimed::Answered(reply) => Ok(*reply),
+        Claimed::Ours(claim) => {
+            audience.tell(Event::Opened);
+            answer(service, *claim, &opening.caller.actor, audience).await
+        }
+    }
+}
+
+/// Calls the model for a claimed run and closes it.
+pub async fn answer(service: &Service, claim: Claim, actor: &str, audience: &Audience) -> Result<Reply, Error> {
+    let mut running = service.process.board.execute(claim.run_id.clone());
+    let call = ModelCall { run_id: &claim.run_id, agent: &claim.agent, history: &claim.history };
+    let mut pass_on = |delta: &str| audience.tell(Event::Delta(delta.to_owned()));
+    let outcome = tokio::select! {
+        outcome = service.upstream.answer(&call, &mut pass_on) => outcome,
+        stop = &mut running.stopped => match stop {
+            Ok(Stop::Cancelled) => Err(cancelled()),
+            Ok(Stop::Lost) | Err(_) => return Err(Error::Interrupted),
+        },
+    };
+    let reply = closing::close(service, claim, actor, outcome).await;
+    drop(running);
+    service.process.board.hint();
+    reply
+}
+
+async fn claim(service: &Service, opening: &Opening) -> Result<Claimed, Error> {
+    let deadline = service.process.patience();
+    loop {
+        if service.process.is_draining() {
+            return Err(Error::Draining);
+        }
+        let mut opened = turns::open(service.pool(), std::slice::from_ref(opening)).await?;
+        match opened.pop() {
+            Some(Opened::Claimed(claim)) => return Ok(Claimed::Ours(claim)),
+            Some(Opened::Earlier(run_id)) => match earlier(service, opening, &run_id, deadline).await? {
+                Some(claimed) => return Ok(claimed),
+                None => sleep(AGAIN).await,
+            },
+            Some(Opened::InLine(run_id, policy)) => stand_in_line(service, opening, &run_id, policy, deadline).await?,
+            Some(Opened::Again) => sleep(AGAIN).await,
+            Some(refused) => return Err(refusal(&refused, opening)),
+            None => return Err(Error::Interrupted),
+        }
+    }
+}
+
+/// Waits until this turn may be first, and errs when it has waited long enough.
+async fn stand_in_line(
+    service: &Service,
+    opening: &Opening,
+    run_id: &RunId,
+    policy: OnBusy,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let process = &service.process;
+    let place = process.board.wait(opening.thread_id.clone(), run_id.clone());
+    process.board.hint();
+    if policy == OnBusy::Queue {
+        place.woken().await;
+    } else if timeout_at(deadline, place.woken()).await.is_err() {
+        turns::leave_line(service.pool(), run_id).await?;
+        return Err(Error::ThreadBusy(opening.thread_id.clone()));
+    }
+    if process.is_draining() && policy != OnBusy::Queue {
+        turns::leave_line(service.pool(), run_id).await?;
+    }
+    Ok(())
+}
+
+/// Repeats what an earlier request with the same key came to, waits for it, or continues it where it failed.
+async fn earlier(
+    service: &Service,
+    opening: &Opening,
+    run_id: &RunId,
+    deadline: Instant,
+) -> Result<Option<Claimed>, Error> {
+    let process = &service.process;
+    let place = process.board.wait(opening.thread_id.clone(), run_id.clone());
+    let Some(outcome) = turns::outcome(service.pool(), run_id).await? else { return Ok(None) };
+    match outcome.status.as_str() {
+        "completed" => Ok(replayed(run_id, outcome).map(Claimed::Answered)),
+        "failed" => {
+            let caller = &opening.caller;
+            let lease = process.lease();
+            let claim = turns::reopen(service.pool(), &caller.actor, &caller.request_id, run_id, &lease).await?;
+            match claim {
+                Some(claim) => Ok(Some(Claimed::Ours(Box::new(claim)))),
+                None if timeout_at(deadline, place.woken()).await.is_ok() => Ok(None),
+                None => Err(Error::ThreadBusy(opening.thread_id.clone())),
+            }
+        }
+        "incomplete" | "cancelled" | "expired" => {
+            let (code, sentence) = outcome.error.unwrap_or_default();
+            Err(Error::Recorded { code, sentence })
+        }
+        _ if timeout_at(deadline, place.woken()).await.is_ok() => Ok(None),
+        _ => Err(Error::StillRunning(run_id.clone())),
+    }
+}
+
+fn replayed(run_id: &RunId, outcome: Outcome) -> Option<Box<Reply>> {
+    let (message_id, content) = outcome.answer?;
+    Some(Box::new(Reply {
+        response: content.plain_text().into_owned(),
+        thread_id: outcome.thread_id,
+        agent_id: outcome.agent_id,
+        run_id: run_id.clone(),
+        message_id,
+        usage: outcome.usage,
+        replayed: true,
+    }))
+}
+
+fn refusal(refused: &Opened, opening: &Opening) -> Error {
+    let (thread_id, agent) = (opening.thread_id.clone(), opening.agent.clone());
+    match refused {
+        Opened::ThreadNotFound => Error::ThreadNotFound(thread_id),
+        Opened::AgentDeleted => Error::AgentDeleted(agent),
+        Opened::AgentMismatch => Error::AgentMismatch { thread_id, agent },
+        Opened::ThreadBusy => Error::ThreadBusy(thread_id),
+        Opened::KeyReused => Error::KeyReused,
+        Opened::AgentNotFound | Opened::Claimed(_) | Opened::Earlier(_) | Opened::InLine(..) | Opened::Again => {
+            Error::AgentNotFound(agent)
+        }
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure {
+        cause: Cause::Cancelled,
+        sentence: "The turn was cancelled.".into(),
+        detail: "cancelled".into(),
+        usage: None,
+        response_id: None,
+        request_id: None,
+    }
+}
