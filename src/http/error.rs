@@ -1,5 +1,6 @@
 //! The one table from what went wrong to status and code, and the one envelope `{"error", "code"}`.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -14,7 +15,7 @@ use crate::service::Error;
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
-    code: &'static str,
+    code: Cow<'static, str>,
     sentence: String,
     cause: Option<String>,
 }
@@ -23,11 +24,14 @@ pub struct ApiError {
 #[derive(Debug, Serialize)]
 pub struct Envelope<'a> {
     error: &'a str,
-    code: &'static str,
+    code: &'a str,
 }
 
 /// How soon a client may come back when the service itself is away, in seconds.
 const RETRY_AFTER_S: u32 = 1;
+
+/// Refusals that pass by themselves, so that their answers say when to come back.
+const PASSING: [&str; 2] = ["thread_busy", "turn_still_running"];
 
 /// The longest sentence that quotes what a client sent.
 const SENTENCE_CHARS_MAX: usize = 500;
@@ -56,12 +60,12 @@ impl ApiError {
 
     /// The body that a client reads.
     pub fn envelope(&self) -> Envelope<'_> {
-        Envelope { error: &self.sentence, code: self.code }
+        Envelope { error: &self.sentence, code: &self.code }
     }
 
     /// Writes the error to the log; to be called once, where the error is answered.
     pub fn log(&self) {
-        let (status, code) = (self.status.as_u16(), self.code);
+        let (status, code) = (self.status.as_u16(), &self.code);
         let cause = self.cause.as_deref().unwrap_or_default();
         if self.status == StatusCode::INTERNAL_SERVER_ERROR {
             log::error!("status={status} code={code} cause={cause:?} A request failed by a defect");
@@ -72,13 +76,13 @@ impl ApiError {
         }
     }
 
-    fn new(status: StatusCode, code: &'static str, sentence: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, sentence: impl Into<String>) -> Self {
         let mut sentence: String = sentence.into();
         if let Some((end, _)) = sentence.char_indices().nth(SENTENCE_CHARS_MAX) {
             sentence.truncate(end);
             sentence.push('…');
         }
-        Self { status, code, sentence, cause: None }
+        Self { status, code: code.into(), sentence, cause: None }
     }
 
     fn because(self, cause: impl Into<String>) -> Self {
@@ -89,14 +93,19 @@ impl ApiError {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let sentence = error.to_string();
-        let refused = |code| Self::new(StatusCode::BAD_REQUEST, code, sentence.clone());
+        let refused = |code: &'static str| Self::new(StatusCode::BAD_REQUEST, code, sentence.clone());
         match &error {
             Error::AgentNotFound(_) => refused("agent_not_found"),
             Error::AgentDeleted(_) => refused("agent_deleted"),
             Error::AgentMismatch { .. } => refused("agent_mismatch"),
             Error::ThreadNotFound(_) => refused("thread_not_found"),
             Error::ThreadBusy(_) => refused("thread_busy"),
+            Error::NothingToCancel(_) => refused("no_running_turn"),
+            Error::StillRunning(_) => refused("turn_still_running"),
+            Error::KeyReused => refused("idempotency_key_reused"),
             Error::Interrupted => refused("interrupted"),
+            Error::Recorded { code, .. } => Self::new(StatusCode::BAD_REQUEST, code.clone(), sentence),
+            Error::Draining => Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", sentence),
             Error::Upstream(failure) => refused(failure.cause.code()).because(failure.detail.as_ref()),
             Error::Unavailable(_) => {
                 let sentence = "The service's database is not available; try again in a moment.";
@@ -124,7 +133,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         self.log();
         let mut answer = HttpResponse::build(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.status == StatusCode::SERVICE_UNAVAILABLE || PASSING.contains(&self.code.as_ref()) {
             answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
         }
         answer.json(self.envelope())

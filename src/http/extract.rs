@@ -11,14 +11,21 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::domain::{Caller, ProjectId};
+use crate::domain::{Caller, IdempotencyKey, ProjectId};
 use crate::http::Config;
 use crate::http::error::ApiError;
+use crate::http::idempotency::KeyClaim;
 use crate::http::request_id;
 
-/// A JSON body of type `T`; anything else is a 400 that names the field, or a 413.
+/// A JSON body of type `T` and the key under which the request may be repeated; anything else is a 400 that names the
+/// field, or a 413.
 #[derive(Debug)]
-pub struct ValidJson<T>(pub T);
+pub struct ValidJson<T> {
+    /// What is asked.
+    pub body: T,
+    /// The request's idempotency key.
+    pub key: Option<IdempotencyKey>,
+}
 
 impl FromRequest for Caller {
     type Error = ApiError;
@@ -26,14 +33,7 @@ impl FromRequest for Caller {
 
     /// Without credentials configured, everyone is the default project's.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let project_id = request.app_data::<Data<ProjectId>>().map(|id| id.get_ref().clone());
-        let missing = ApiError::bad_payload("unauthenticated", "No project is configured for this address.");
-        ready(project_id.ok_or(missing).map(|project_id| Self {
-            project_id,
-            user_id: None,
-            actor: "open".to_owned(),
-            request_id: request_id::of(request),
-        }))
+        ready(caller(request))
     }
 }
 
@@ -42,15 +42,29 @@ impl<T: DeserializeOwned> FromRequest for ValidJson<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = is_json(request);
+        let (is_json, claim) = (is_json(request), KeyClaim::read(request));
         let bytes_max = request.app_data::<Data<Config>>().map_or(0, |config| config.body_bytes_max);
         let body = Bytes::from_request(request, payload);
         Box::pin(async move {
             is_json?;
-            let body = body.await.map_err(|error| unreadable(&error, bytes_max))?;
-            parse(&body).map(ValidJson)
+            let claim = claim?;
+            let bytes = body.await.map_err(|error| unreadable(&error, bytes_max))?;
+            let body = parse(&bytes)?;
+            Ok(Self { body, key: claim.map(|claim| claim.key(&bytes)) })
         })
     }
+}
+
+/// Who sends this request.
+pub fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
+    let project_id = request.app_data::<Data<ProjectId>>().map(|id| id.get_ref().clone());
+    let missing = ApiError::bad_payload("unauthenticated", "No project is configured for this address.");
+    project_id.ok_or(missing).map(|project_id| Caller {
+        project_id,
+        user_id: None,
+        actor: "open".to_owned(),
+        request_id: request_id::of(request),
+    })
 }
 
 fn is_json(request: &HttpRequest) -> Result<(), ApiError> {

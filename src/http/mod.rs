@@ -3,6 +3,7 @@
 mod error;
 mod extract;
 mod health;
+mod idempotency;
 mod openai;
 mod request_id;
 mod routes;

@@ -3,7 +3,7 @@
 use actix_web::web::{ServiceConfig, get, post, resource, to};
 use actix_web::{Resource, Route};
 
-use crate::http::openai::{chat, delete_agent, initialize, models};
+use crate::http::openai::{cancel, chat, delete_agent, initialize, models};
 use crate::http::{error, health};
 
 /// Registers every route.
@@ -14,6 +14,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(at("/openai/get_models", get().to(models::get_models)))
         .service(at("/openai/initialize", post().to(initialize::initialize)))
         .service(at("/openai/chat", post().to(chat::chat)))
+        .service(at("/openai/cancel", post().to(cancel::cancel)))
         .service(at("/openai/delete_agent", post().to(delete_agent::delete_agent)))
         .default_service(to(error::route_not_found));
 }

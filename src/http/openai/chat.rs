@@ -4,9 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::web::ThinData;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AgentId, AgentRef, Caller, MessageId, RunId, ThreadId, Usage, UserInput};
+use crate::domain::{AgentId, AgentRef, Caller, MessageId, OnBusy, RunId, ThreadId, Usage, UserInput};
 use crate::http::error::ApiError;
 use crate::http::extract::ValidJson;
+use crate::http::idempotency::REPLAYED;
 use crate::http::sse::{self, Frame};
 use crate::service::Service;
 use crate::service::chat::{self, Event, Question, Reply, Turn};
@@ -20,6 +21,8 @@ pub struct Request {
     thread_id: ThreadId,
     #[serde(default)]
     stream: Option<bool>,
+    #[serde(default)]
+    on_busy: Option<OnBusy>,
 }
 
 /// What is answered, in one piece or as the stream's last event.
@@ -43,16 +46,20 @@ struct Delta {
 pub async fn chat(
     service: ThinData<Service>,
     caller: Caller,
-    ValidJson(request): ValidJson<Request>,
+    request: ValidJson<Request>,
 ) -> Result<HttpResponse, ApiError> {
-    let streamed = request.stream.unwrap_or(false);
+    let streamed = request.body.stream.unwrap_or(false);
     let mut turn = chat::start(&service, caller, request.into());
     turn.opened().await?;
     if streamed {
         return Ok(sse::response(turn, next_frame));
     }
     let reply = turn.reply().await?;
-    Ok(HttpResponse::Ok().json(Answered::from(reply)))
+    let mut answer = HttpResponse::Ok();
+    if reply.replayed {
+        answer.insert_header(REPLAYED);
+    }
+    Ok(answer.json(Answered::from(reply)))
 }
 
 async fn next_frame(turn: &mut Turn) -> Frame {
@@ -68,9 +75,16 @@ async fn next_frame(turn: &mut Turn) -> Frame {
     }
 }
 
-impl From<Request> for Question {
-    fn from(request: Request) -> Self {
-        Self { user_input: request.user_input, agent: request.agent_id, thread_id: request.thread_id }
+impl From<ValidJson<Request>> for Question {
+    fn from(request: ValidJson<Request>) -> Self {
+        let ValidJson { body, key } = request;
+        Self {
+            user_input: body.user_input,
+            agent: body.agent_id,
+            thread_id: body.thread_id,
+            on_busy: body.on_busy,
+            key,
+        }
     }
 }
 

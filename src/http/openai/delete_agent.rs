@@ -1,11 +1,13 @@
 //! `POST /openai/delete_agent`.
 
-use actix_web::web::{Json, ThinData};
+use actix_web::HttpResponse;
+use actix_web::web::ThinData;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AgentRef, Caller};
 use crate::http::error::ApiError;
 use crate::http::extract::ValidJson;
+use crate::http::idempotency;
 use crate::service::{self, Service};
 
 /// What is asked.
@@ -24,8 +26,9 @@ pub struct Response {
 pub async fn delete_agent(
     service: ThinData<Service>,
     caller: Caller,
-    ValidJson(request): ValidJson<Request>,
-) -> Result<Json<Response>, ApiError> {
-    let agent_id = service::delete_agent::delete_agent(&service, &caller, request.agent_id).await?;
-    Ok(Json(Response { message: format!("Agent {agent_id} deleted.") }))
+    request: ValidJson<Request>,
+) -> Result<HttpResponse, ApiError> {
+    let ValidJson { body, key } = request;
+    let deleted = service::delete_agent::delete_agent(&service, &caller, key.as_ref(), body.agent_id).await?;
+    Ok(idempotency::answer(deleted, |agent_id| Response { message: format!("Agent {agent_id} deleted.") }))
 }

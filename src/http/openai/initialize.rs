@@ -1,11 +1,13 @@
 //! `POST /openai/initialize`.
 
-use actix_web::web::{Json, ThinData};
+use actix_web::HttpResponse;
+use actix_web::web::ThinData;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AgentId, AgentRef, Caller, ThreadId};
 use crate::http::error::ApiError;
 use crate::http::extract::ValidJson;
+use crate::http::idempotency;
 use crate::service::{self, Service};
 
 /// What is asked.
@@ -26,9 +28,14 @@ pub struct Response {
 pub async fn initialize(
     service: ThinData<Service>,
     caller: Caller,
-    ValidJson(request): ValidJson<Request>,
-) -> Result<Json<Response>, ApiError> {
-    let initialized = service::initialize::initialize(&service, &caller, request.agent_id).await;
+    request: ValidJson<Request>,
+) -> Result<HttpResponse, ApiError> {
+    let ValidJson { body, key } = request;
+    let initialized = service::initialize::initialize(&service, &caller, key.as_ref(), body.agent_id).await;
     let initialized = initialized.map_err(ApiError::or_not_found)?;
-    Ok(Json(Response { message: "Thread created.", thread_id: initialized.thread_id, agent_id: initialized.agent_id }))
+    Ok(idempotency::answer(initialized, |thread| Response {
+        message: "Thread created.",
+        thread_id: thread.thread_id,
+        agent_id: thread.agent_id,
+    }))
 }
