@@ -8,9 +8,13 @@ use crate::settings::Settings;
 use crate::store::schema::{self, State};
 use crate::store::{self, PgPool};
 
+/// One connection for the pulse's statements, one for its notifications.
+const PULSE_CONNECTIONS: u32 = 2;
+
 /// An open database; dropping it stops the embedded one.
 pub struct Database {
     pool: PgPool,
+    pulse_pool: PgPool,
     embedded: Option<Embedded>,
 }
 
@@ -47,13 +51,20 @@ impl Database {
         } else {
             (None, settings.database.url.clone())
         };
-        let pool = pool(&url, settings).await?;
-        Ok(Self { pool, embedded })
+        let pool = pool(&url, &settings.database, "threadkeep").await?;
+        let few = store::Config { connections_max: PULSE_CONNECTIONS, ..settings.database.clone() };
+        let pulse_pool = self::pool(&url, &few, "threadkeep pulse").await?;
+        Ok(Self { pool, pulse_pool, embedded })
     }
 
     /// The connections.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The connections of the pulse.
+    pub fn pulse_pool(&self) -> &PgPool {
+        &self.pulse_pool
     }
 
     /// The program's own Postgres, where that is what answers.
@@ -62,7 +73,7 @@ impl Database {
     }
 }
 
-async fn pool(url: &SecretString, settings: &Settings) -> anyhow::Result<PgPool> {
-    let connected = store::connect(url, &settings.database).await;
+async fn pool(url: &SecretString, config: &store::Config, name: &str) -> anyhow::Result<PgPool> {
+    let connected = store::connect(url, config, name).await;
     connected.context("the database cannot be reached (DATABASE_URL, or database.url in the settings)")
 }

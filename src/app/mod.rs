@@ -1,6 +1,7 @@
 //! The composition root: settings become database, provider, service and server; no rule of the product is here.
 
 mod announcement;
+mod background;
 mod database;
 mod shutdown;
 
@@ -12,15 +13,16 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{Data, PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
 use anyhow::{Context, bail};
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::domain::{Caller, ProjectId};
 use crate::service::agents::{self, Applied, Definition};
-use crate::service::{Process, Service};
+use crate::service::{Process, Service, pulse};
 use crate::settings::{Settings, read_agent_files};
 use crate::upstream::{Provider, Upstream};
 use crate::{http, simulator};
+
+use background::Background;
 
 pub use database::Database;
 pub use shutdown::signal;
@@ -32,6 +34,7 @@ pub struct Application {
     addresses: Vec<SocketAddr>,
     drain: Duration,
     announcement: String,
+    background: Background,
     database: Database,
 }
 
@@ -63,16 +66,13 @@ impl Application {
         let provider = Provider::new(&settings.upstream)?;
         let database = Database::open(&settings).await?;
         let applied = apply_folder(&database, &settings).await?;
-        let process = Process {
-            pool: database.pool().clone(),
-            config: settings.turns.clone(),
-            lease_owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
-            turns: TaskTracker::new(),
-        };
+        let process = Process::new(database.pool().clone(), database.pulse_pool().clone(), settings.turns.clone());
+        pulse::begin(&process).await?;
+        let background = Background::start(process.clone(), provider.clone())?;
         let (server, addresses) = bind(&settings, &process, provider)?;
         let announcement = announcement::text(&settings, simulated, &database, &addresses, &applied);
         let drain = Duration::from_millis(settings.server.drain_ms);
-        Ok(Self { server, process, addresses, drain, announcement, database })
+        Ok(Self { server, process, addresses, drain, announcement, background, database })
     }
 
     /// Where the server listens.
@@ -93,6 +93,7 @@ impl Application {
             drained.await;
         });
         self.server.await?;
+        drop(self.background);
         drop(self.database);
         Ok(())
     }

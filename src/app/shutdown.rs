@@ -8,6 +8,12 @@ use tokio::time::timeout;
 
 use crate::service::Process;
 
+/// The exit code when a second signal ends the process at once, as shells have it for Ctrl-C.
+const SECOND_SIGNAL: i32 = 130;
+
+/// How long the release of leases may take.
+const RELEASE: Duration = Duration::from_secs(2);
+
 /// Resolves on SIGTERM or SIGINT; never, where the system offers no signals.
 pub async fn signal() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()))
@@ -20,18 +26,31 @@ pub async fn signal() {
     }
 }
 
-/// Lets running turns end within `limit`, then stops the server; a second signal stops it at once.
+/// Takes no new turns, lets running ones end within `limit`, leaves the rest to other replicas, and stops the server; a
+/// second signal ends the process at once.
 pub async fn drain(process: Process, server: ServerHandle, limit: Duration) {
-    let running = process.turns.len();
-    log::info!("turns={running} drain_ms={} Stopping", limit.as_millis());
+    log::info!("turns={} drain_ms={} Stopping", process.turns.len(), limit.as_millis());
+    process.start_draining();
     process.turns.close();
     tokio::select! {
         ended = timeout(limit, process.turns.wait()) => {
             if ended.is_err() {
-                log::warn!("turns={} Turns are still running and are given up", process.turns.len());
+                log::warn!("turns={} Turns are still running and are left to others", process.turns.len());
             }
+            release(&process).await;
             server.stop(ended.is_ok()).await;
         }
-        () = signal() => server.stop(false).await,
+        () = signal() => {
+            release(&process).await;
+            std::process::exit(SECOND_SIGNAL);
+        }
+    }
+}
+
+async fn release(process: &Process) {
+    match timeout(RELEASE, process.release()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::warn!("cause={error:?} Leases were not released and will run out"),
+        Err(_) => log::warn!("Leases were not released in time and will run out"),
     }
 }

@@ -164,12 +164,9 @@ impl Settings {
                  127.0.0.1, or set auth.mode = \"open\" where something in front authenticates"
             );
         }
-        for (key, value) in
-            [("turns.lease_ms", self.turns.lease_ms), ("database.connections_max", self.database.connections_max)]
-        {
-            if value == 0 {
-                bail!("setting '{key}': must be greater than 0");
-            }
+        self.turns.validate().map_err(anyhow::Error::msg)?;
+        if self.database.connections_max == 0 {
+            bail!("setting 'database.connections_max': must be greater than 0");
         }
         if self.server.body_bytes_max == 0 {
             bail!("setting 'server.body_bytes_max': must be greater than 0");
