@@ -4,4 +4,6 @@
 
 mod harness;
 mod health;
+mod idempotency;
 mod openai;
+mod replicas;

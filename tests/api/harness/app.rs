@@ -1,5 +1,6 @@
 //! The service itself, built as `serve` builds it, and a client for it.
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub struct App {
     /// A second way into its database.
     pub database: PgPool,
     client: Client,
-    stop: oneshot::Sender<()>,
+    stop: RefCell<Option<oneshot::Sender<()>>>,
     running: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -64,7 +65,7 @@ impl App {
     /// A service on a given database.
     pub async fn on(database_url: &SecretString, base_url: &str, settings: &str) -> Self {
         let mut text = String::new();
-        writeln!(text, "server.listen = '127.0.0.1:0'\nserver.workers = 1\nserver.drain_ms = 2000").unwrap();
+        writeln!(text, "server.listen = '127.0.0.1:0'\nserver.workers = 1\n").unwrap();
         writeln!(text, "database.acquire_timeout_ms = 1000\nupstream.base_url = '{base_url}'\n{settings}").unwrap();
         let mut settings = Settings::from_text(&text).unwrap();
         settings.database.url = database_url.clone();
@@ -73,17 +74,24 @@ impl App {
         let base = format!("http://{}", application.addresses()[0]);
         let (stop, stopped) = oneshot::channel::<()>();
         let running = actix_rt::spawn(application.run_until(async {
-            stopped.await.unwrap();
+            if stopped.await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }));
         let database = PgPool::connect(database_url.expose_secret()).await.unwrap();
         let client = Client::builder().timeout(Duration::from_mins(1)).finish();
-        Self { base, database, client, stop, running }
+        Self { base, database, client, stop: RefCell::new(Some(stop)), running }
     }
 
     /// Ends the service as SIGTERM does, and waits for it.
     pub async fn stop(self) {
-        self.stop.send(()).unwrap();
+        self.ask_to_stop();
         self.running.await.unwrap().unwrap();
+    }
+
+    /// Does what SIGTERM does.
+    pub fn ask_to_stop(&self) {
+        self.stop.take().unwrap().send(()).unwrap();
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -122,8 +130,14 @@ impl App {
         std::fs::remove_file(&file).unwrap();
     }
 
-    /// Sends a request and closes the connection before the answer.
+    /// Sends a request and closes the connection before the answer, once the turn is open.
     pub async fn send_and_hang_up(&self, path: &str, body: &Value) {
+        self.send(path, body).await;
+        self.wait_for("runs where status = 'in_progress'", 1).await;
+    }
+
+    /// Sends a request and reads no answer.
+    pub async fn send(&self, path: &str, body: &Value) {
         let body = body.to_string();
         let mut connection = TcpStream::connect(self.base.trim_start_matches("http://")).await.unwrap();
         let head = format!(
@@ -131,7 +145,15 @@ impl App {
             body.len()
         );
         connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        self.wait_for("runs where status = 'in_progress'", 1).await;
+    }
+
+    /// Sends a body with headers.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = self.client.post(format!("{}{path}", self.base));
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        Answer::read(request.send_json(body).await.unwrap()).await
     }
 
     /// The body of an answer, piece by piece.

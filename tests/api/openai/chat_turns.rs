@@ -39,7 +39,9 @@ async fn no_connection_is_held_while_the_model_is_called() {
 async fn a_thread_has_one_unfinished_run_however_many_ask() {
     let app = App::start().await;
     let thread_id = app.thread().await;
-    let answers = join_all((0..20).map(|_| app.chat(&thread_id, "[[simulate: slow_head=500]]"))).await;
+    let text = "[[simulate: slow_head=500]]";
+    let body = json!({ "agent_id": "sample", "thread_id": thread_id, "user_input": text, "on_busy": "reject" });
+    let answers = join_all((0..20).map(|_| app.post("/openai/chat", &body))).await;
     let answered = answers.iter().filter(|answer| answer.status == 200).count();
     assert!(answered >= 1);
     for answer in answers.iter().filter(|answer| answer.status != 200) {
