@@ -6,13 +6,14 @@ use secrecy::SecretString;
 use crate::postgres::Embedded;
 use crate::settings::Settings;
 use crate::store::schema::{self, State};
-use crate::store::{self, PgPool};
+use crate::store::{self, PgPool, Writers};
 
 /// One connection for the pulse's statements, one for its notifications.
 const PULSE_CONNECTIONS: u32 = 2;
 
 /// An open database; dropping it stops the embedded one.
 pub struct Database {
+    url: SecretString,
     pool: PgPool,
     pulse_pool: PgPool,
     embedded: Option<Embedded>,
@@ -54,7 +55,7 @@ impl Database {
         let pool = pool(&url, &settings.database, "threadkeep").await?;
         let few = store::Config { connections_max: PULSE_CONNECTIONS, ..settings.database.clone() };
         let pulse_pool = self::pool(&url, &few, "threadkeep pulse").await?;
-        Ok(Self { pool, pulse_pool, embedded })
+        Ok(Self { url, pool, pulse_pool, embedded })
     }
 
     /// The connections.
@@ -65,6 +66,11 @@ impl Database {
     /// The connections of the pulse.
     pub fn pulse_pool(&self) -> &PgPool {
         &self.pulse_pool
+    }
+
+    /// Starts connections of their own for turns.
+    pub fn writers(&self, config: &store::Config) -> anyhow::Result<Writers> {
+        Writers::start(&self.url, config).context("the writers of turns cannot be started")
     }
 
     /// The program's own Postgres, where that is what answers.

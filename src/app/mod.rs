@@ -13,6 +13,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{Data, PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
 use anyhow::{Context, bail};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::domain::{Caller, ProjectId};
@@ -66,7 +67,9 @@ impl Application {
         let provider = Provider::new(&settings.upstream)?;
         let database = Database::open(&settings).await?;
         let applied = apply_folder(&database, &settings).await?;
-        let process = Process::new(database.pool().clone(), database.pulse_pool().clone(), settings.turns.clone());
+        let writers = database.writers(&settings.database)?;
+        let (pool, pulse_pool) = (database.pool().clone(), database.pulse_pool().clone());
+        let process = Process::new(pool, writers, pulse_pool, settings.turns.clone());
         pulse::begin(&process).await?;
         let background = Background::start(process.clone(), provider.clone())?;
         let (server, addresses) = bind(&settings, &process, provider)?;
@@ -87,12 +90,16 @@ impl Application {
 
     /// Serves until `stop` resolves, then lets running turns end within `server.drain_ms`.
     pub async fn run_until(self, stop: impl Future<Output = ()> + 'static) -> anyhow::Result<()> {
+        let writers = self.process.writers.clone();
         let drained = shutdown::drain(self.process, self.server.handle(), self.drain);
         actix_rt::spawn(async move {
             stop.await;
             drained.await;
         });
         self.server.await?;
+        if timeout(self.drain, writers.finish()).await.is_err() {
+            log::warn!("What turns still wrote is given up");
+        }
         drop(self.background);
         drop(self.database);
         Ok(())

@@ -42,10 +42,10 @@ async fn write(service: &Service, closing: &Closing) -> Result<bool, Error> {
     let give_up = Instant::now() + Duration::from_millis(service.process.config.lease_ms.into());
     let mut in_doubt = false;
     loop {
-        match turns::close(service.pool(), std::slice::from_ref(closing)).await {
-            Ok(closed) if closed == [true] => return Ok(true),
-            Ok(_) => return Ok(in_doubt && is_ours(service, closing).await?),
-            Err(store::Error::Unavailable(error)) if Instant::now() < give_up => {
+        match service.process.writers.close(closing.clone()).await {
+            Ok(true) => return Ok(true),
+            Ok(false) => return Ok(in_doubt && is_ours(service, closing).await?),
+            Err(error) if is_passing(&error) && Instant::now() < give_up => {
                 log::warn!("run_id={} cause={error} The end of a turn waits for the database", closing.run_id);
                 in_doubt = true;
                 sleep(PAUSE).await;
@@ -53,6 +53,10 @@ async fn write(service: &Service, closing: &Closing) -> Result<bool, Error> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+const fn is_passing(error: &store::Error) -> bool {
+    matches!(error, store::Error::Unavailable(_) | store::Error::Crowded | store::Error::Waited)
 }
 
 async fn is_ours(service: &Service, closing: &Closing) -> Result<bool, Error> {

@@ -92,7 +92,7 @@ pub enum Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Unavailable(_) => Self::Unavailable(error),
+            store::Error::Unavailable(_) | store::Error::Crowded | store::Error::Waited => Self::Unavailable(error),
             store::Error::AgentNameTaken | store::Error::Statement(_) => Self::Internal(error),
         }
     }

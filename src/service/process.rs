@@ -11,13 +11,15 @@ use uuid::Uuid;
 use crate::service::Config;
 use crate::service::board::Board;
 use crate::store::turns::Lease;
-use crate::store::{self, PgPool, replicas};
+use crate::store::{self, PgPool, Writers, replicas};
 
 /// One replica of the service; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Process {
     /// The connections that requests use.
     pub pool: PgPool,
+    /// The connections that open and close turns.
+    pub writers: Writers,
     /// The connections of the pulse, so that no load on the others can stop it.
     pub pulse_pool: PgPool,
     /// How turns behave.
@@ -32,9 +34,10 @@ pub struct Process {
 
 impl Process {
     /// A process of a new name.
-    pub fn new(pool: PgPool, pulse_pool: PgPool, config: Config) -> Self {
+    pub fn new(pool: PgPool, writers: Writers, pulse_pool: PgPool, config: Config) -> Self {
         Self {
             pool,
+            writers,
             pulse_pool,
             config,
             replica_id: format!("replica_{}", Uuid::now_v7().simple()).into(),

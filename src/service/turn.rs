@@ -23,11 +23,12 @@ const AGAIN: Duration = Duration::from_millis(10);
 
 /// Executes a turn from its claim to its end.
 pub async fn execute(service: &Service, opening: Opening, audience: &Audience) -> Result<Reply, Error> {
-    match claim(service, &opening).await? {
+    let actor = opening.caller.actor.clone();
+    match claim(service, opening).await? {
         Claimed::Answered(reply) => Ok(*reply),
         Claimed::Ours(claim) => {
             audience.tell(Event::Opened);
-            answer(service, *claim, &opening.caller.actor, audience).await
+            answer(service, *claim, &actor, audience).await
         }
     }
 }
@@ -50,23 +51,23 @@ pub async fn answer(service: &Service, claim: Claim, actor: &str, audience: &Aud
     reply
 }
 
-async fn claim(service: &Service, opening: &Opening) -> Result<Claimed, Error> {
+async fn claim(service: &Service, mut opening: Opening) -> Result<Claimed, Error> {
     let deadline = service.process.patience();
     loop {
         if service.process.is_draining() {
             return Err(Error::Draining);
         }
-        let mut opened = turns::open(service.pool(), std::slice::from_ref(opening)).await?;
-        match opened.pop() {
-            Some(Opened::Claimed(claim)) => return Ok(Claimed::Ours(claim)),
-            Some(Opened::Earlier(run_id)) => match earlier(service, opening, &run_id, deadline).await? {
+        let (asked, opened) = service.process.writers.open(opening).await?;
+        opening = asked;
+        match opened {
+            Opened::Claimed(claim) => return Ok(Claimed::Ours(claim)),
+            Opened::Earlier(run_id) => match earlier(service, &opening, &run_id, deadline).await? {
                 Some(claimed) => return Ok(claimed),
                 None => sleep(AGAIN).await,
             },
-            Some(Opened::InLine(run_id, policy)) => stand_in_line(service, opening, &run_id, policy, deadline).await?,
-            Some(Opened::Again) => sleep(AGAIN).await,
-            Some(refused) => return Err(refusal(&refused, opening)),
-            None => return Err(Error::Interrupted),
+            Opened::InLine(run_id, policy) => stand_in_line(service, &opening, &run_id, policy, deadline).await?,
+            Opened::Again => sleep(AGAIN).await,
+            refused => return Err(refusal(&refused, &opening)),
         }
     }
 }

@@ -165,11 +165,15 @@ impl Settings {
             );
         }
         self.turns.validate().map_err(anyhow::Error::msg)?;
-        if self.database.connections_max == 0 {
-            bail!("setting 'database.connections_max': must be greater than 0");
-        }
-        if self.server.body_bytes_max == 0 {
-            bail!("setting 'server.body_bytes_max': must be greater than 0");
+        for (key, is_zero) in [
+            ("database.connections_max", self.database.connections_max == 0),
+            ("database.writers", self.database.writers == 0),
+            ("database.queue_max", self.database.queue_max == 0),
+            ("server.body_bytes_max", self.server.body_bytes_max == 0),
+        ] {
+            if is_zero {
+                bail!("setting '{key}': must be greater than 0");
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The pool of connections: its settings, and nothing that is asked through it.
+//! How the database is reached: the settings, the pool, and nothing that is asked through it.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,8 +19,12 @@ use crate::store::Error;
 pub struct Config {
     /// `postgres://…`; empty starts the embedded Postgres.
     pub url: SecretString,
-    /// The most connections this process opens.
+    /// The most connections in the pool, which serves everything but the turns' own statements.
     pub connections_max: u32,
+    /// The connections that write turns; each writes all turns that wait at the moment in one statement.
+    pub writers: u32,
+    /// How many turns may wait to be opened, and how many to be closed.
+    pub queue_max: usize,
     /// How long a statement may wait for a connection before its request is answered with 503.
     pub acquire_timeout_ms: u64,
 }
@@ -34,17 +38,22 @@ impl Config {
 
 /// Opens a pool and makes sure that the database answers; `name` is what its connections are called there.
 pub async fn connect(url: &SecretString, config: &Config, name: &str) -> Result<PgPool, Error> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?
-        .application_name(name)
-        .log_statements(LevelFilter::Trace)
-        .log_slow_statements(LevelFilter::Off, Duration::MAX);
     let pool = PgPoolOptions::new()
         .max_connections(config.connections_max)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
         .test_before_acquire(false)
-        .connect_with(options)
+        .connect_with(options(url, name)?)
         .await?;
     Ok(pool)
+}
+
+/// What every connection has in common; `name` is what it is called in the database.
+pub fn options(url: &SecretString, name: &str) -> Result<PgConnectOptions, Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?
+        .application_name(name)
+        .log_statements(LevelFilter::Trace)
+        .log_slow_statements(LevelFilter::Off, Duration::MAX);
+    Ok(options)
 }
 
 /// A connection of the pool.

@@ -8,27 +8,36 @@ pub mod replicas;
 pub mod schema;
 pub mod threads;
 pub mod turns;
+mod writers;
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 pub use connection::{Config, acquire, begin, commit, connect};
 pub use sqlx::PgPool;
+pub use writers::Writers;
 
 /// A connection on which an act's statements run one after another.
 pub type Connection = sqlx::PgConnection;
 
 /// What the database could not do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// Away, restarting, overloaded, or no connection free in time; the same call may work in a moment.
     #[error("the database is not available")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
+    /// As many turns wait as may; nothing was written.
+    #[error("too many turns wait for the database")]
+    Crowded,
+    /// No writer took the turn in time; nothing was written.
+    #[error("no connection to the database took the turn in time")]
+    Waited,
     /// An agent of this name lives already.
     #[error("another agent of this project has this name")]
     AgentNameTaken,
     /// Anything else: a defect of ours.
     #[error("the database refused a statement")]
-    Statement(#[source] sqlx::Error),
+    Statement(#[source] Arc<sqlx::Error>),
 }
 
 impl From<sqlx::Error> for Error {
@@ -40,7 +49,7 @@ impl From<sqlx::Error> for Error {
             let code = database.code().unwrap_or_default();
             let class = code.get(..2).unwrap_or_default();
             let away = matches!(class, "08" | "53" | "57") || code == "25006";
-            return if away { Self::Unavailable(error) } else { Self::Statement(error) };
+            return if away { Self::Unavailable(error.into()) } else { Self::Statement(error.into()) };
         }
         match error {
             sqlx::Error::Io(_)
@@ -48,13 +57,13 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-            other => Self::Statement(other),
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.into()),
+            other => Self::Statement(other.into()),
         }
     }
 }
 
 /// Keeps a decoding error's own words where a row does not hold what its type promises.
 pub fn undecodable(error: impl StdError + Send + Sync + 'static) -> Error {
-    Error::Statement(sqlx::Error::Decode(Box::new(error)))
+    sqlx::Error::Decode(Box::new(error)).into()
 }

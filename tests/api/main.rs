@@ -7,3 +7,4 @@ mod health;
 mod idempotency;
 mod openai;
 mod replicas;
+mod writers;

@@ -1,13 +1,13 @@
 //! Closing turns: the end of the run, the answer, and the freedom of the thread.
 
-use sqlx::PgExecutor;
+use sqlx::PgConnection;
 
 use super::{column, contents};
 use crate::domain::{Content, MessageId, RunId, RunStatus, Usage};
 use crate::store::{Error, undecodable};
 
 /// One turn to be closed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Closing {
     /// The run that ends.
     pub run_id: RunId,
@@ -35,7 +35,7 @@ pub struct Closing {
 
 /// Closes turns in one round trip; `false` for each whose attempt no longer holds its run, of which nothing is
 /// written.
-pub async fn close(executor: impl PgExecutor<'_>, closings: &[Closing]) -> Result<Vec<bool>, Error> {
+pub async fn close(connection: &mut PgConnection, closings: &[Closing]) -> Result<Vec<bool>, Error> {
     let rows = sqlx::query_file!(
         "src/store/turns/close.sql",
         &column(closings, |turn| turn.run_id.as_str()) as _,
@@ -52,7 +52,7 @@ pub async fn close(executor: impl PgExecutor<'_>, closings: &[Closing]) -> Resul
         &column(closings, |turn| turn.provider_response_id.as_deref()) as _,
         &column(closings, |turn| turn.actor.as_str()) as _,
     )
-    .fetch_all(executor)
+    .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| row.closed).collect())
 }

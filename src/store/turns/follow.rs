@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 
@@ -62,6 +63,7 @@ pub async fn reopen(
     run_id: &RunId,
     lease: &Lease,
 ) -> Result<Option<Claim>, Error> {
+    type Content = Box<RawValue>;
     let reopened = sqlx::query_file!(
         "src/store/turns/reopen.sql",
         run_id.as_str(),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{PgExecutor, PgPool};
 
 use super::{FIRST_ATTEMPT, column, contents};
 use crate::domain::{
@@ -89,8 +90,11 @@ pub struct Claim {
     pub history: Vec<Message>,
 }
 
-/// Opens turns in one round trip; the verdicts stand in the order of the openings.
-pub async fn open(pool: &PgPool, openings: &[Opening]) -> Result<Vec<Opened>, Error> {
+/// Opens turns in one round trip; the verdicts stand in the order of the openings. An error in a turn's place came
+/// after the commit: that turn is opened, but cannot be read.
+pub async fn open(connection: &mut PgConnection, openings: &[Opening]) -> Result<Vec<Result<Opened, Error>>, Error> {
+    // The statement names this type; a cell that cannot be parsed must fail its own turn only.
+    type Content = Box<RawValue>;
     let key = |of: fn(&IdempotencyKey) -> &str| column(openings, move |turn| turn.key.as_ref().map(of));
     let rows = sqlx::query_file_as!(
         OpenedRow,
@@ -114,11 +118,11 @@ pub async fn open(pool: &PgPool, openings: &[Opening]) -> Result<Vec<Opened>, Er
         &key(|key| &key.fingerprint) as _,
         &column(openings, |turn| turn.key.as_ref().map(|key| key.keep_ms)) as _,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     let mut verdicts = Vec::with_capacity(rows.len());
     for (row, opening) in rows.into_iter().zip(openings) {
-        verdicts.push(verdict(pool, row, opening).await?);
+        verdicts.push(verdict(connection, row, opening).await);
     }
     Ok(verdicts)
 }
@@ -139,12 +143,12 @@ struct OpenedRow {
     response_format: Option<Value>,
     seen_position: Option<i64>,
     roles: Option<Vec<String>>,
-    contents: Option<Vec<Json<Content>>>,
+    contents: Option<Vec<Json<Box<RawValue>>>>,
 }
 
-async fn verdict(pool: &PgPool, row: OpenedRow, opening: &Opening) -> Result<Opened, Error> {
+async fn verdict(connection: &mut PgConnection, row: OpenedRow, opening: &Opening) -> Result<Opened, Error> {
     Ok(match row.verdict.as_str() {
-        "opened" => Opened::Claimed(Box::new(claim(pool, row, opening).await?)),
+        "opened" => Opened::Claimed(Box::new(claim(connection, row, opening).await?)),
         "opened_earlier" => Opened::Earlier(row.run_id),
         "in_line" => {
             let policy = row.policy.and_then(|policy| OnBusy::try_from(policy).ok());
@@ -160,16 +164,16 @@ async fn verdict(pool: &PgPool, row: OpenedRow, opening: &Opening) -> Result<Ope
     })
 }
 
-async fn claim(pool: &PgPool, row: OpenedRow, opening: &Opening) -> Result<Claim, Error> {
+async fn claim(connection: &mut PgConnection, row: OpenedRow, opening: &Opening) -> Result<Claim, Error> {
     let (Some(agent_id), Some(position), Some(model)) = (row.agent_id, row.position, row.model) else {
-        return Err(Error::Statement(sqlx::Error::RowNotFound));
+        return Err(sqlx::Error::RowNotFound.into());
     };
     // A turn that closed between this statement's snapshot and its claim is not in what the statement saw.
     let complete = row.seen_position.unwrap_or(0) == position - 1;
     let (roles, contents) = if complete {
         (row.roles.unwrap_or_default(), row.contents.unwrap_or_default())
     } else {
-        history_before(pool, &opening.thread_id, position).await?
+        history_before(connection, &opening.thread_id, position).await?
     };
     let mut history = history(&roles, contents)?;
     history.push(Message { role: Role::User, content: opening.content.clone() });
@@ -190,25 +194,27 @@ async fn claim(pool: &PgPool, row: OpenedRow, opening: &Opening) -> Result<Claim
 }
 
 async fn history_before(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     thread_id: &ThreadId,
     position: i64,
-) -> Result<(Vec<String>, Vec<Json<Content>>), Error> {
+) -> Result<(Vec<String>, Vec<Json<Box<RawValue>>>), Error> {
+    type Content = Box<RawValue>;
     let rows = sqlx::query!(
         r#"select role, content as "content: Json<Content>" from messages
            where thread_id = $1 and position < $2 order by position"#,
         thread_id.as_str(),
         position,
     )
-    .fetch_all(executor)
+    .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| (row.role, row.content)).unzip())
 }
 
 /// Two columns as messages.
-pub(super) fn history(roles: &[String], contents: Vec<Json<Content>>) -> Result<Vec<Message>, Error> {
+pub(super) fn history(roles: &[String], contents: Vec<Json<Box<RawValue>>>) -> Result<Vec<Message>, Error> {
     let mut history = Vec::with_capacity(roles.len() + 1);
     for (role, Json(content)) in roles.iter().zip(contents) {
+        let content = serde_json::from_str(content.get()).map_err(undecodable)?;
         history.push(Message { role: role.parse().map_err(undecodable)?, content });
     }
     Ok(history)

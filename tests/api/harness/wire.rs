@@ -1,5 +1,5 @@
-//! A proxy before Postgres: counts the statements that a client executes (each `Execute` or simple `Query` is one), and
-//! can take the database away and bring it back.
+//! A proxy before Postgres: counts the statements that a client executes (each `Execute` or simple `Query` is one) and
+//! the round trips it makes (each `Sync` or simple `Query` is one), and can take the database away and bring it back.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,7 @@ pub struct Wire {
 
 struct State {
     statements: AtomicUsize,
+    round_trips: AtomicUsize,
     is_cut: AtomicBool,
     connections: Mutex<CancellationToken>,
 }
@@ -34,6 +35,7 @@ impl Wire {
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
             statements: AtomicUsize::new(0),
+            round_trips: AtomicUsize::new(0),
             is_cut: AtomicBool::new(false),
             connections: Mutex::new(CancellationToken::new()),
         });
@@ -45,6 +47,11 @@ impl Wire {
     /// How many statements were executed so far.
     pub fn statements(&self) -> usize {
         self.state.statements.load(Ordering::Relaxed)
+    }
+
+    /// How often the client waited for the database so far.
+    pub fn round_trips(&self) -> usize {
+        self.state.round_trips.load(Ordering::Relaxed)
     }
 
     /// Cuts every connection, and each new one at once.
@@ -100,6 +107,9 @@ async fn count(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, state: Arc
         read(&mut client, &mut message, length).await?;
         if !is_pulse && (kind == b'E' || kind == b'Q') {
             state.statements.fetch_add(1, Ordering::Relaxed);
+        }
+        if kind == b'S' || kind == b'Q' {
+            state.round_trips.fetch_add(1, Ordering::Relaxed);
         }
         server.write_all(&message).await.ok()?;
     }

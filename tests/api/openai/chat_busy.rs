@@ -54,7 +54,7 @@ async fn who_came_first_is_served_first() {
 
 /// Sends six questions, each once the one before it stands in line, and answers the order of the questions on record.
 async fn in_order(one: &App, two: &App, thread_id: &str) -> Vec<String> {
-    one.send_and_hang_up("/openai/chat", &body(thread_id, SLOW)).await;
+    one.send_and_hang_up("/openai/chat", &body(thread_id, "[[simulate: slow_head=6000]]")).await;
     for number in 0_i64..6 {
         let app = if number % 2 == 0 { one } else { two };
         app.send("/openai/chat", &body(thread_id, &format!("Number {number}"))).await;

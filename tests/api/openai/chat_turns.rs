@@ -7,22 +7,22 @@ use serde_json::json;
 use crate::harness::{App, Provider, Wire, fresh_database};
 
 #[actix_rt::test]
-async fn a_turn_costs_two_statements() {
+async fn a_turn_costs_two_round_trips_to_the_database() {
     let url = fresh_database().await;
     let wire = Wire::before(&url).await;
-    let app = App::on(&wire.url, &Provider::start().base_url, "database.connections_max = 1").await;
+    let app = App::on(&wire.url, &Provider::start().base_url, "database.writers = 1").await;
     let thread_id = app.thread().await;
     app.chat(&thread_id, "Prepare the statements.").await.expect(200);
-    let before = wire.statements();
+    let before = wire.round_trips();
     for turn in 0..5 {
         app.chat(&thread_id, &format!("Turn {turn}")).await.expect(200);
     }
-    assert_eq!(wire.statements() - before, 10);
+    assert_eq!(wire.round_trips() - before, 10);
 }
 
 #[actix_rt::test]
 async fn no_connection_is_held_while_the_model_is_called() {
-    let app = App::with(&Provider::start().base_url, "database.connections_max = 1").await;
+    let app = App::with(&Provider::start().base_url, "database.writers = 1").await;
     let (slow, other) = (app.thread().await, app.thread().await);
     let started = app.chat(&slow, "[[simulate: slow_head=1500]]");
     let meanwhile = async {
