@@ -1,0 +1,1 @@
+//! Each guard is taken away once, and the checker must notice.
