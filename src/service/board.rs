@@ -17,7 +17,7 @@ pub struct Board {
 
 #[derive(Debug, Default)]
 struct Entries {
-    running: HashMap<RunId, oneshot::Sender<Stop>>,
+    running: HashMap<RunId, (u64, oneshot::Sender<Stop>)>,
     waiting: HashMap<u64, Waiter>,
     next: u64,
 }
@@ -38,11 +38,12 @@ pub enum Stop {
     Lost,
 }
 
-/// A run that this process executes; it is forgotten when this is dropped.
+/// An attempt at a run that this process executes; it is forgotten when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     board: Arc<Board>,
     run_id: RunId,
+    number: u64,
     /// Resolves when the run shall stop.
     pub stopped: oneshot::Receiver<Stop>,
 }
@@ -56,19 +57,20 @@ pub struct Waiting {
 }
 
 impl Board {
-    /// Announces that this process executes a run.
+    /// Announces that this process executes a run; an earlier attempt of the same run here is stopped.
     pub fn execute(self: &Arc<Self>, run_id: RunId) -> Running {
         let (stop, stopped) = oneshot::channel();
-        self.entries().running.insert(run_id.clone(), stop);
-        Running { board: self.clone(), run_id, stopped }
+        let mut entries = self.entries();
+        let number = entries.number();
+        entries.running.insert(run_id.clone(), (number, stop));
+        Running { board: self.clone(), run_id, number, stopped }
     }
 
     /// Waits for a thread to be free for the turn of this run, or for this run to end.
     pub fn wait(self: &Arc<Self>, thread_id: ThreadId, run_id: RunId) -> Waiting {
         let wake = Arc::new(Notify::new());
         let mut entries = self.entries();
-        let number = entries.next;
-        entries.next += 1;
+        let number = entries.number();
         entries.waiting.insert(number, Waiter { thread_id, run_id, wake: wake.clone() });
         Waiting { board: self.clone(), number, wake }
     }
@@ -120,7 +122,7 @@ impl Board {
     }
 
     fn stop(&self, run_id: &RunId, reason: Stop) {
-        let told = self.entries().running.remove(run_id).map(|stop| stop.send(reason));
+        let told = self.entries().running.remove(run_id).map(|(_, stop)| stop.send(reason));
         if let Some(Err(_)) = told {
             log::debug!("run_id={run_id} The run ended by itself before it was stopped");
         }
@@ -131,9 +133,19 @@ impl Board {
     }
 }
 
+impl Entries {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.board.entries().running.remove(&self.run_id);
+        let mut entries = self.board.entries();
+        if entries.running.get(&self.run_id).is_some_and(|(number, _)| *number == self.number) {
+            entries.running.remove(&self.run_id);
+        }
     }
 }
 
