@@ -23,8 +23,12 @@ pub async fn sweep(service: &Service) -> Result<(), store::Error> {
             repeat(service, run);
         }
     }
-    for question in replicas::tidy(&process.pulse_pool, &process.replica_id).await? {
-        log::info!("run_id={} A question of a replica that is gone is taken over", question.run_id);
+    if process.is_draining() {
+        return Ok(());
+    }
+    let (_, awaited) = process.board.awaited();
+    for question in replicas::tidy(&process.pulse_pool, &process.replica_id, &awaited).await? {
+        log::info!("run_id={} A question that nobody waited for is taken over", question.run_id);
         chat::start_unheard(service, opening(service, question));
     }
     Ok(())

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId};
 use crate::service::chat::{Audience, Event, Reply};
-use crate::service::{Error, Service, board::Stop, closing};
+use crate::service::board::{Stop, Waiting};
+use crate::service::{Error, Service, closing};
 use crate::store::turns::{self, Claim, Opened, Opening, Outcome};
 
 /// What a claim came to.
@@ -53,6 +54,7 @@ pub async fn answer(service: &Service, claim: Claim, actor: &str, audience: &Aud
 
 async fn claim(service: &Service, mut opening: Opening) -> Result<Claimed, Error> {
     let deadline = service.process.patience();
+    let mut _place = None;
     loop {
         if service.process.is_draining() {
             return Err(Error::Draining);
@@ -65,34 +67,39 @@ async fn claim(service: &Service, mut opening: Opening) -> Result<Claimed, Error
                 Some(claimed) => return Ok(claimed),
                 None => sleep(AGAIN).await,
             },
-            Opened::InLine(run_id, policy) => stand_in_line(service, &opening, &run_id, policy, deadline).await?,
+            Opened::InLine(run_id, policy) => {
+                _place = Some(stand_in_line(service, &opening, &run_id, policy, deadline).await?);
+            }
             Opened::Again => sleep(AGAIN).await,
             refused => return Err(refusal(&refused, &opening)),
         }
     }
 }
 
-/// Waits until this turn may be first, and errs when it has waited long enough.
+/// Waits until this turn may be first, and errs when it has waited long enough; its place counts until it is dropped.
 async fn stand_in_line(
     service: &Service,
     opening: &Opening,
     run_id: &RunId,
     policy: OnBusy,
     deadline: Instant,
-) -> Result<(), Error> {
+) -> Result<Waiting, Error> {
     let process = &service.process;
     let place = process.board.wait(opening.thread_id.clone(), run_id.clone());
     process.board.hint();
-    if policy == OnBusy::Queue {
-        place.woken().await;
-    } else if timeout_at(deadline, place.woken()).await.is_err() {
-        turns::leave_line(service.pool(), run_id).await?;
-        return Err(Error::ThreadBusy(opening.thread_id.clone()));
+    let is_woken = match policy {
+        _ if process.is_draining() => false,
+        OnBusy::Queue => {
+            place.woken().await;
+            true
+        }
+        _ => timeout_at(deadline, place.woken()).await.is_ok(),
+    };
+    if is_woken && !process.is_draining() {
+        return Ok(place);
     }
-    if process.is_draining() && policy != OnBusy::Queue {
-        turns::leave_line(service.pool(), run_id).await?;
-    }
-    Ok(())
+    turns::leave_line(service.pool(), run_id, &process.replica_id).await?;
+    if process.is_draining() { Err(Error::Draining) } else { Err(Error::ThreadBusy(opening.thread_id.clone())) }
 }
 
 /// Repeats what an earlier request with the same key came to, waits for it, or continues it where it failed.

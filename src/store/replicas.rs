@@ -33,7 +33,7 @@ pub struct Swept {
     pub repeatable: bool,
 }
 
-/// A durable question whose replica died, and which is now this replica's to ask.
+/// A durable question that nobody waited for any more, and which is now this replica's to ask.
 #[derive(Debug)]
 pub struct Adopted {
     /// The project.
@@ -101,9 +101,15 @@ pub async fn sweep(executor: impl PgExecutor<'_>, actor: &str, limit: i64) -> Re
     Ok(swept.collect())
 }
 
-/// Forgets what is past its time and takes over the durable questions of replicas that died.
-pub async fn tidy(executor: impl PgExecutor<'_>, replica_id: &str) -> Result<Vec<Adopted>, Error> {
-    let rows = sqlx::query_file!("src/store/replicas/tidy.sql", replica_id).fetch_all(executor).await?;
+/// Forgets what is past its time, and takes over the durable questions that nobody waits for; `awaited` are the runs
+/// that somebody in this replica waits for.
+pub async fn tidy(
+    executor: impl PgExecutor<'_>,
+    replica_id: &str,
+    awaited: &[RunId],
+) -> Result<Vec<Adopted>, Error> {
+    let rows = sqlx::query_file!("src/store/replicas/tidy.sql", replica_id, &texts(awaited) as _);
+    let rows = rows.fetch_all(executor).await?;
     let adopted = rows.into_iter().map(|row| Adopted {
         project_id: row.project_id,
         thread_id: row.thread_id,

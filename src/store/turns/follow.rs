@@ -119,8 +119,8 @@ pub async fn cancel(executor: impl PgExecutor<'_>, caller: &Caller, thread_id: &
     })
 }
 
-/// Gives a place in line up.
-pub async fn leave_line(executor: impl PgExecutor<'_>, run_id: &RunId) -> Result<(), Error> {
-    sqlx::query!("delete from turn_tickets where run_id = $1", run_id.as_str()).execute(executor).await?;
+/// Gives a replica's place in line up; one with a durable question is left, in its order, to whoever takes it over.
+pub async fn leave_line(executor: impl PgExecutor<'_>, run_id: &RunId, replica_id: &str) -> Result<(), Error> {
+    sqlx::query_file!("src/store/turns/leave_line.sql", run_id.as_str(), replica_id).execute(executor).await?;
     Ok(())
 }

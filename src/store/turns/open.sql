@@ -31,7 +31,7 @@ with asked as (
           and keys.key <= coalesce(asked.key_family || '~', asked.key)
         order by keys.created_at desc limit 1
     ) prior on asked.key is not null
-    left join runs earlier on earlier.id = prior.run_id
+    left join runs earlier on earlier.id = coalesce(prior.run_id, asked.new_run_id)
 ), sound as (
     select found.*
     from found
@@ -81,7 +81,8 @@ with asked as (
     from ready join opened on opened.id = ready.run_id
     order by ready.ordinal
 ), served as (
-    delete from turn_tickets using opened where turn_tickets.run_id = opened.id
+    delete from turn_tickets
+    where run_id in (select id from opened union all select run_id from found where opened_earlier)
 ), lined_up as (
     insert into turn_tickets (project_id, thread_id, run_id, replica_id, question)
     select ready.project_id, ready.thread_id, ready.run_id, ready.lease_owner,
@@ -91,7 +92,7 @@ with asked as (
     from ready left join opened on opened.id = ready.run_id
     where opened.id is null and not ready.holds_ticket and ready.policy in ('wait', 'queue', 'replace')
     order by ready.ordinal
-    on conflict (run_id) do update set replica_id = excluded.replica_id
+    on conflict (run_id) do update set replica_id = excluded.replica_id, created_at = now()
 ), replaced as (
     update runs set status = 'cancelling'
     from ready left join opened on opened.id = ready.run_id
