@@ -98,6 +98,10 @@ with asked as (
     from ready left join opened on opened.id = ready.run_id
     where opened.id is null and not ready.holds_ticket and ready.policy = 'replace'
       and runs.thread_id = ready.thread_id and runs.status = 'in_progress' and runs.id <> ready.run_id
+    returning runs.id, runs.project_id, runs.thread_id, ready.actor, ready.request_id
+), replacing_audited as (
+    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, request_id)
+    select project_id, actor, 'turn.cancelled', id, thread_id, id, 'ok', request_id from replaced
 )
 select case
            when opened.id is not null then 'opened'
