@@ -1,5 +1,6 @@
 //! One request of one client, and what came of it as the client saw it.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use awc::Client;
@@ -70,6 +71,13 @@ impl Ask {
             Some(object) => Outcome::read(status, &object, replayed),
             None => Outcome::Lost("the answer has no end".to_owned()),
         }
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ask, replica, took, outcome } = self;
+        write!(out, "{ask:?} to replica {replica} came after {took:?} to {outcome:?}")
     }
 }
 

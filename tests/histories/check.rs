@@ -29,7 +29,10 @@ pub fn broken(record: &Record, rows: &Rows) -> Vec<String> {
     broken.extend(acknowledgements(record, rows));
     broken.extend(keys(record, rows));
     broken.extend(cancels(record, rows));
-    broken.extend(rows.tickets.iter().map(|ticket| format!("a place in line is left: {ticket:?}")));
+    let places = rows.tickets.iter();
+    broken.extend(places.map(|place| {
+        format!("{}: {}: a place in line is left, held by {}", place.thread_id, place.run, place.replica)
+    }));
     broken
 }
 
@@ -143,20 +146,26 @@ fn questions(record: &Record, rows: &Rows) -> Vec<String> {
     broken
 }
 
-/// What a client was told is what is stored.
+/// What a client was told is what is stored, and nobody was told of a defect.
 fn acknowledgements(record: &Record, rows: &Rows) -> Vec<String> {
     let stored: BTreeMap<&str, &Message> =
         rows.messages.iter().map(|message| (message.id.as_str(), message)).collect();
     let mut broken = Vec::new();
     for attempt in record.attempts.borrow().iter() {
-        let Outcome::Answered { run_id, message_id, response, .. } = &attempt.outcome else { continue };
+        if let Outcome::Refused { status: 500.., code } = &attempt.outcome
+            && code == "internal"
+        {
+            broken.push(format!("{}: a defect showed: {attempt}", attempt.ask.thread_id));
+        }
+        let Outcome::Answered { run_id, message_id, response, replayed } = &attempt.outcome else { continue };
         let question = rows.messages.iter().find(|message| message.run_id == *run_id && message.role == "user");
         let is_stored = stored.get(message_id.as_str()).is_some_and(|message| {
             let place = (message.thread_id.as_str(), message.run_id.as_str(), message.role.as_str());
             message.text == *response && place == (&attempt.ask.thread_id, run_id, "assistant")
         });
-        if !is_stored || question.is_none_or(|question| question.text != attempt.ask.text) {
-            broken.push(format!("{}: an answer is not stored as it was given: {attempt:?}", attempt.ask.thread_id));
+        let is_its = question.is_some_and(|question| question.text == attempt.ask.text);
+        if !is_stored || !is_its || *replayed && attempt.ask.key.is_none() {
+            broken.push(format!("{}: an answer is not stored as it was given: {attempt}", attempt.ask.thread_id));
         }
     }
     broken
@@ -173,7 +182,7 @@ fn keys(record: &Record, rows: &Rows) -> Vec<String> {
         };
         let first = *answers.entry(key).or_insert((run_id, message_id));
         if first != (run_id.as_str(), message_id.as_str()) {
-            broken.push(format!("{}: {key} was answered by {first:?}, then {attempt:?}", attempt.ask.thread_id));
+            broken.push(format!("{}: {key} was answered by {first:?}, then {attempt}", attempt.ask.thread_id));
         }
     }
     let unknown = answers.values().filter(|(run_id, _)| !rows.runs.iter().any(|run| run.id == *run_id));

@@ -48,7 +48,7 @@ impl<'a> Clients<'a> {
     pub async fn ask_each_thread(&self) {
         let threads: Vec<String> = self.threads.borrow().iter().map(|(thread, _)| thread.clone()).collect();
         join_all(threads.iter().map(async |thread| {
-            let ask = Ask::new(thread, "Are you there?");
+            let ask = Ask::new(thread, &format!("Are you there, {thread}?"));
             for attempt in 0..20 {
                 let outcome = self.send(&ask, attempt % self.world.replicas.len(), Duration::from_secs(20)).await;
                 if outcome.run_id().is_some() || outcome.code() == Some("response_incomplete") {
@@ -71,7 +71,7 @@ impl<'a> Clients<'a> {
                 continue;
             }
             let ask = Ask {
-                key: random.bool().then(|| format!("key-{name}")).or((random.u8(..100) < 70).then(|| name.clone())),
+                key: (random.u8(..100) < 85).then(|| format!("key-{name}")),
                 on_busy: POLICIES[random.usize(..POLICIES.len())],
                 stream: random.u8(..100) < 25,
                 ..Ask::new(&thread_id, &format!("Question {name}"))

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use sqlx::PgPool;
 use tokio::time::sleep;
 
+use crate::ask::Outcome;
 use crate::check;
 use crate::clients::Clients;
 use crate::nemesis::{self, Bounds};
@@ -92,17 +93,18 @@ fn summary(record: &Record, rows: &Rows) -> String {
     for attempt in record.attempts.borrow().iter() {
         let name = match (&attempt.outcome, attempt.outcome.code()) {
             (_, Some(code)) => code.to_owned(),
-            (outcome, None) if outcome.run_id().is_some() => "answered".to_owned(),
-            _ => "lost".to_owned(),
+            (Outcome::Lost(reason), _) => format!("lost: {reason}"),
+            _ => "answered".to_owned(),
         };
         *outcomes.entry(name).or_default() += 1;
     }
+    let longest = record.attempts.borrow().iter().map(|attempt| attempt.took).max();
     let mut acts: BTreeMap<&str, usize> = BTreeMap::new();
     for event in &rows.events {
         *acts.entry(&event.action).or_default() += 1;
     }
     let (threads, runs, calls) = (rows.threads.len(), rows.runs.len(), record.calls.borrow().len());
-    format!("threads={threads} runs={runs} calls={calls}\nacts={acts:?}\nseen by clients: {outcomes:?}")
+    format!("threads={threads} runs={runs} calls={calls}\nacts={acts:?}\nseen by clients, at most after {longest:?}: {outcomes:?}")
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -36,7 +36,7 @@ impl Program {
 
     /// The rest of the first line that it says after `mark`, up to white space; nothing when it ends before.
     pub async fn hear(&mut self, mark: &str) -> Option<String> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let ended = self.child.try_wait().unwrap().is_some();
             let said = fs::read_to_string(&self.words).unwrap();

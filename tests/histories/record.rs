@@ -32,7 +32,6 @@ pub struct Call {
     pub at_ms: u64,
     pub path: String,
     pub metadata: serde_json::Value,
-    pub status: u16,
     pub outcome: String,
 }
 

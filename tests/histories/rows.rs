@@ -43,7 +43,6 @@ pub struct Message {
 
 #[derive(Debug, sqlx::FromRow)]
 pub struct Event {
-    pub id: i64,
     pub action: String,
     pub thread_id: String,
     pub run_id: String,
@@ -54,8 +53,10 @@ pub struct Event {
 #[derive(Debug, sqlx::FromRow)]
 pub struct Ticket {
     pub thread_id: String,
-    pub run_id: String,
-    pub replica_id: String,
+    #[sqlx(rename = "run_id")]
+    pub run: String,
+    #[sqlx(rename = "replica_id")]
+    pub replica: String,
 }
 
 impl Rows {
@@ -78,7 +79,7 @@ impl Rows {
         );
         let messages = messages.fetch_all(&mut *snapshot).await.unwrap();
         let events = sqlx::query_as(
-            "select id, action, thread_id, run_id, outcome, code from audit_events
+            "select action, thread_id, run_id, outcome, code from audit_events
              where run_id is not null order by id",
         );
         let events = events.fetch_all(&mut *snapshot).await.unwrap();

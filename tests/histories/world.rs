@@ -46,7 +46,7 @@ pub struct World {
     pub provider: String,
     pub database: PgPool,
     _simulator: Program,
-    folder: Folder,
+    _folder: Folder,
 }
 
 impl World {
@@ -76,12 +76,7 @@ impl World {
         }
         let database = PgPool::connect(url.expose_secret()).await.unwrap();
         let provider = base_url.trim_end_matches("/v1").to_owned();
-        Self { replicas, provider, database, _simulator: simulator, folder }
-    }
-
-    /// Where the processes' logs are.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+        Self { replicas, provider, database, _simulator: simulator, _folder: folder }
     }
 }
 
