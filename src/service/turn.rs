@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId};
-use crate::service::chat::{Audience, Event, Reply};
 use crate::service::board::{Stop, Waiting};
+use crate::service::chat::{Audience, Event, Reply};
 use crate::service::{Error, Service, closing};
 use crate::store::turns::{self, Claim, Opened, Opening, Outcome};
 

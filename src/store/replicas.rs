@@ -103,11 +103,7 @@ pub async fn sweep(executor: impl PgExecutor<'_>, actor: &str, limit: i64) -> Re
 
 /// Forgets what is past its time, and takes over the durable questions that nobody waits for; `awaited` are the runs
 /// that somebody in this replica waits for.
-pub async fn tidy(
-    executor: impl PgExecutor<'_>,
-    replica_id: &str,
-    awaited: &[RunId],
-) -> Result<Vec<Adopted>, Error> {
+pub async fn tidy(executor: impl PgExecutor<'_>, replica_id: &str, awaited: &[RunId]) -> Result<Vec<Adopted>, Error> {
     let rows = sqlx::query_file!("src/store/replicas/tidy.sql", replica_id, &texts(awaited) as _);
     let rows = rows.fetch_all(executor).await?;
     let adopted = rows.into_iter().map(|row| Adopted {

@@ -20,8 +20,16 @@ pub struct Ask {
 /// What the client learnt from one attempt.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    Answered { run_id: String, message_id: String, response: String, replayed: bool },
-    Refused { status: u16, code: String },
+    Answered {
+        run_id: String,
+        message_id: String,
+        response: String,
+        replayed: bool,
+    },
+    Refused {
+        status: u16,
+        code: String,
+    },
     /// No whole answer came; nobody knows what happened.
     Lost(String),
 }

@@ -148,8 +148,7 @@ fn questions(record: &Record, rows: &Rows) -> Vec<String> {
 
 /// What a client was told is what is stored, and nobody was told of a defect.
 fn acknowledgements(record: &Record, rows: &Rows) -> Vec<String> {
-    let stored: BTreeMap<&str, &Message> =
-        rows.messages.iter().map(|message| (message.id.as_str(), message)).collect();
+    let stored: BTreeMap<&str, &Message> = rows.messages.iter().map(|message| (message.id.as_str(), message)).collect();
     let mut broken = Vec::new();
     for attempt in record.attempts.borrow().iter() {
         if let Outcome::Refused { status: 500.., code } = &attempt.outcome
@@ -194,8 +193,7 @@ fn keys(record: &Record, rows: &Rows) -> Vec<String> {
 fn cancels(record: &Record, rows: &Rows) -> Vec<String> {
     let mut broken = Vec::new();
     for (run_id, status) in record.cancels.borrow().iter() {
-        let is_recorded =
-            rows.events.iter().any(|event| event.run_id == *run_id && event.action == "turn.cancelled");
+        let is_recorded = rows.events.iter().any(|event| event.run_id == *run_id && event.action == "turn.cancelled");
         let stored = rows.runs.iter().find(|run| run.id == *run_id).map(|run| run.status.as_str());
         let is_same = stored == Some(status) || status == "failed" && stored.is_some();
         if !(is_recorded && is_same) {

@@ -38,8 +38,7 @@ async fn no_promise_is_broken_by_kills_pauses_and_restarts() {
     let until = Instant::now() + Duration::from_secs(seconds);
     let bounds = Bounds { lease: LEASE, drain: DRAIN };
     let torments = world.replicas.iter().zip(1..);
-    let torments =
-        torments.map(|(replica, number)| nemesis::torment(replica, bounds, &record, seed + number, until));
+    let torments = torments.map(|(replica, number)| nemesis::torment(replica, bounds, &record, seed + number, until));
     let happen = async {
         futures_util::join!(
             clients.ask(CLIENTS, seed, until),
@@ -104,7 +103,9 @@ fn summary(record: &Record, rows: &Rows) -> String {
         *acts.entry(&event.action).or_default() += 1;
     }
     let (threads, runs, calls) = (rows.threads.len(), rows.runs.len(), record.calls.borrow().len());
-    format!("threads={threads} runs={runs} calls={calls}\nacts={acts:?}\nseen by clients, at most after {longest:?}: {outcomes:?}")
+    format!(
+        "threads={threads} runs={runs} calls={calls}\nacts={acts:?}\nseen by clients, at most after {longest:?}: {outcomes:?}"
+    )
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -131,8 +131,7 @@ impl Cluster {
     /// A new, migrated one.
     pub async fn start(folder: &Folder) -> Self {
         let data_dir = folder.path().join("postgres");
-        let embedded =
-            Embedded::start(&Config { data_dir: Some(data_dir.clone()), ..Config::default() }).unwrap();
+        let embedded = Embedded::start(&Config { data_dir: Some(data_dir.clone()), ..Config::default() }).unwrap();
         let url = embedded.tcp_url();
         let pool = PgPool::connect(url.expose_secret()).await.unwrap();
         schema::migrate(&pool).await.unwrap();
