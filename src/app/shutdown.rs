@@ -6,6 +6,7 @@ use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{SignalKind, signal as listen};
 use tokio::time::timeout;
 
+use crate::domain::causes;
 use crate::service::Process;
 
 /// The exit code when a second signal ends the process at once, as shells have it for Ctrl-C.
@@ -50,7 +51,7 @@ pub async fn drain(process: Process, server: ServerHandle, limit: Duration) {
 async fn release(process: &Process) {
     match timeout(RELEASE, process.release()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::warn!("cause={error:?} Leases were not released and will run out"),
+        Ok(Err(error)) => log::warn!("cause={:?} Leases were not released and will run out", causes(&error)),
         Err(_) => log::warn!("Leases were not released in time and will run out"),
     }
 }

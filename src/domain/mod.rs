@@ -3,6 +3,7 @@
 mod agent;
 mod call;
 mod caller;
+mod causes;
 mod id;
 mod key;
 mod message;
@@ -12,6 +13,7 @@ mod run;
 pub use agent::{AgentConfig, AgentName, AgentRef, NameError};
 pub use call::{Answer, Cause, Failure, ModelCall, Usage};
 pub use caller::Caller;
+pub use causes::causes;
 pub use id::{AgentId, Id, IdError, Kind, MessageId, ProjectId, RunId, ThreadId, UserId, kind};
 pub use key::IdempotencyKey;
 pub use message::{Content, Message, Part, Role, TEXT_CHARS_MAX, Text, TextError, UserInput};

@@ -1,14 +1,15 @@
 //! The one table from what went wrong to status and code, and the one envelope `{"error", "code"}`.
 
 use std::borrow::Cow;
-use std::error::Error as StdError;
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
+use log::Level;
 use serde::Serialize;
 
+use crate::domain::causes;
 use crate::service::Error;
 
 /// An error as it is answered: status, stable code, and one sentence for a person.
@@ -64,16 +65,14 @@ impl ApiError {
     }
 
     /// Writes the error to the log; to be called once, where the error is answered.
-    pub fn log(&self) {
-        let (status, code) = (self.status.as_u16(), &self.code);
-        let cause = self.cause.as_deref().unwrap_or_default();
-        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
-            log::error!("status={status} code={code} cause={cause:?} A request failed by a defect");
-        } else if self.cause.is_some() {
-            log::warn!("status={status} code={code} cause={cause:?} A request could not be served");
-        } else {
-            log::debug!("status={status} code={code} A request was refused");
-        }
+    pub fn log(&self, request_id: &str) {
+        let level = match &self.cause {
+            _ if self.status == StatusCode::INTERNAL_SERVER_ERROR => Level::Error,
+            Some(_) => Level::Warn,
+            None => Level::Debug,
+        };
+        let (status, code, cause) = (self.status.as_u16(), &self.code, self.cause.as_deref().unwrap_or_default());
+        log::log!(level, "request_id={request_id} status={status} code={code} cause={cause:?} A request failed");
     }
 
     fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, sentence: impl Into<String>) -> Self {
@@ -109,11 +108,11 @@ impl From<Error> for ApiError {
             Error::Upstream(failure) => refused(failure.cause.code()).because(failure.detail.as_ref()),
             Error::Unavailable(_) => {
                 let sentence = "The service's database is not available; try again in a moment.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", sentence).because(chain(&error))
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", sentence).because(causes(&error))
             }
             Error::Internal(_) => {
                 let sentence = "The service failed to handle this request; its log says why.";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", sentence).because(chain(&error))
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", sentence).because(causes(&error))
             }
         }
     }
@@ -131,7 +130,6 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.log();
         let mut answer = HttpResponse::build(self.status);
         if self.status == StatusCode::SERVICE_UNAVAILABLE || PASSING.contains(&self.code.as_ref()) {
             answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
@@ -149,14 +147,4 @@ pub async fn route_not_found() -> Result<HttpResponse, ApiError> {
 pub async fn method_not_allowed() -> Result<HttpResponse, ApiError> {
     let sentence = "This route does not answer this method.";
     Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence))
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let mut whole = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        whole = format!("{whole}: {error}");
-        source = error.source();
-    }
-    whole
 }

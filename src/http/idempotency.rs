@@ -38,6 +38,9 @@ const RETRY_COUNT: &str = "x-stainless-retry-count";
 /// The header on an answer that an earlier request with the same key had already.
 pub const REPLAYED: (&str, &str) = ("idempotent-replayed", "true");
 
+/// Where blind retries are recognised: the thread is part of the body there, so that two users' requests differ.
+const BLIND_ROUTE: &str = "/openai/chat";
+
 /// The longest key.
 const LENGTH_MAX: usize = 255;
 
@@ -52,7 +55,7 @@ impl KeyClaim {
         } else {
             let count = request.headers().get(RETRY_COUNT).and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
             match count {
-                Some(count) if config.blind_retry_ms > 0 => {
+                Some(count) if config.blind_retry_ms > 0 && request.path() == BLIND_ROUTE => {
                     (Kind::Blind { is_retry: count > 0 }, config.blind_retry_ms)
                 }
                 _ => return Ok(None),

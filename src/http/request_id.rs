@@ -7,6 +7,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use uuid::Uuid;
 
+use crate::http::error::ApiError;
+
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id taken over from a caller.
@@ -24,6 +26,9 @@ pub async fn assign(
     let id = given.unwrap_or_else(generate);
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut answer = next.call(request).await?;
+    if let Some(error) = answer.response().error().and_then(|error| error.as_error::<ApiError>()) {
+        error.log(id.to_str().unwrap_or_default());
+    }
     answer.headers_mut().insert(X_REQUEST_ID.clone(), id);
     Ok(answer)
 }

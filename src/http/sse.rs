@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
@@ -39,15 +39,18 @@ impl Frame {
 }
 
 /// Answers with the frames that `next` gives, one after another, until the last.
-pub fn response<Source: 'static>(source: Source, next: impl AsyncFn(&mut Source) -> Frame + 'static) -> HttpResponse {
+pub fn response<Source: 'static>(
+    mut head: HttpResponseBuilder,
+    source: Source,
+    next: impl AsyncFn(&mut Source) -> Frame + 'static,
+) -> HttpResponse {
     let frames = stream::unfold(Some((source, next)), |state| async move {
         let (mut source, next) = state?;
         let frame = timeout(KEEP_ALIVE, next(&mut source)).await;
         let frame = frame.unwrap_or_else(|_| Frame::comment("keep-alive"));
         Some((Ok::<_, Infallible>(frame.bytes), (!frame.last).then_some((source, next))))
     });
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
+    head.insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header(("x-accel-buffering", "no"))
         .streaming(frames)

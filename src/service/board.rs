@@ -111,6 +111,13 @@ impl Board {
         self.entries().waiting.values().for_each(|waiter| waiter.wake.notify_one());
     }
 
+    /// Says that a turn of this thread has ended, where anyone here waits for that.
+    pub fn freed(&self, thread_id: &ThreadId) {
+        if self.entries().waiting.values().any(|waiter| waiter.thread_id == *thread_id) {
+            self.hint();
+        }
+    }
+
     /// Says that something may have changed, so that the pulse looks now and not at its next beat.
     pub fn hint(&self) {
         self.hint.notify_one();

@@ -35,6 +35,9 @@ pub async fn cancel(
     })
     .await?;
     let replayed = asked.replayed;
+    if !replayed {
+        service.process.board.tell(&Change::Stop(asked.value.clone()));
+    }
     let value = ended(service, thread_id.clone(), asked.value).await?;
     Ok(Once { value, replayed })
 }
@@ -42,7 +45,6 @@ pub async fn cancel(
 async fn ended(service: &Service, thread_id: ThreadId, run_id: RunId) -> Result<Ended, Error> {
     let process = &service.process;
     let place = process.board.wait(thread_id, run_id.clone());
-    process.board.tell(&Change::Stop(run_id.clone()));
     let bound_ms = u64::from(process.config.lease_ms) + u64::from(process.config.sweep_ms) + 1000;
     let deadline = Instant::now() + Duration::from_millis(bound_ms);
     loop {

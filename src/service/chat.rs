@@ -63,6 +63,7 @@ pub struct Turn {
     events: UnboundedReceiver<Event>,
     /// The first event, until it is taken.
     first: Option<Event>,
+    request_id: String,
 }
 
 /// Sends a turn's events to whoever still listens.
@@ -72,9 +73,10 @@ pub struct Audience(UnboundedSender<Event>);
 /// Starts a turn.
 pub fn start(service: &Service, caller: Caller, question: Question) -> Turn {
     let (sender, events) = unbounded_channel();
+    let request_id = caller.request_id.clone();
     let opening = opening(service, caller, question);
     spawn(service, opening, Audience(sender));
-    Turn { events, first: None }
+    Turn { events, first: None, request_id }
 }
 
 /// Starts a turn that nobody listens to.
@@ -83,15 +85,22 @@ pub fn start_unheard(service: &Service, opening: Opening) {
 }
 
 impl Turn {
-    /// Waits until it is known whether the turn is opened; the error says why it is not.
-    pub async fn opened(&mut self) -> Result<(), Error> {
+    /// Waits until it is known whether the turn is opened; the error says why it is not. Answers whether it is the
+    /// repetition of one that has its answer.
+    pub async fn opened(&mut self) -> Result<bool, Error> {
         match self.receive().await {
             Event::Failed(error) => Err(error),
             first => {
+                let replayed = matches!(&first, Event::Completed(reply) if reply.replayed);
                 self.first = Some(first);
-                Ok(())
+                Ok(replayed)
             }
         }
+    }
+
+    /// The id of the request that started it.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// The next event; after the last one, and when the process stops the turn, [`Error::Interrupted`].

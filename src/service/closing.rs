@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::domain::{Answer, Content, Failure, MessageId, RunStatus};
+use crate::domain::{Answer, Content, Failure, MessageId, RunStatus, causes};
 use crate::service::chat::Reply;
 use crate::service::{Error, Service};
 use crate::store;
@@ -22,8 +22,13 @@ pub async fn close(
 ) -> Result<Reply, Error> {
     let message_id = MessageId::generate();
     let closing = closing(service, &claim, &message_id, &outcome, actor);
-    if !write(service, &closing).await? {
-        return Err(Error::Interrupted);
+    match write(service, &closing).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::Interrupted),
+        Err(error) => {
+            give_up(service, closing).await;
+            return Err(error);
+        }
     }
     let answer = outcome?;
     Ok(Reply {
@@ -37,6 +42,17 @@ pub async fn close(
     })
 }
 
+/// Frees the thread of a turn whose end the database refuses to take as it is.
+async fn give_up(service: &Service, closing: Closing) {
+    let run_id = closing.run_id.clone();
+    let sentence = "The answer could not be recorded.".to_owned();
+    let closing = Closing { status: RunStatus::Failed, error: Some(("internal", sentence)), answer: None, ..closing };
+    match service.process.writers.close(closing).await {
+        Ok(_) => log::error!("run_id={run_id} An answer could not be recorded"),
+        Err(error) => log::error!("run_id={run_id} cause={:?} A turn could not be closed", causes(&error)),
+    }
+}
+
 /// Tries until the lease must be over; whether an attempt whose outcome is unknown did write shows in the run itself.
 async fn write(service: &Service, closing: &Closing) -> Result<bool, Error> {
     let give_up = Instant::now() + Duration::from_millis(service.process.config.lease_ms.into());
@@ -46,7 +62,7 @@ async fn write(service: &Service, closing: &Closing) -> Result<bool, Error> {
             Ok(true) => return Ok(true),
             Ok(false) => return Ok(in_doubt && is_ours(service, closing).await?),
             Err(error) if is_passing(&error) && Instant::now() < give_up => {
-                log::warn!("run_id={} cause={error} The end of a turn waits for the database", closing.run_id);
+                log::warn!("run_id={} cause={:?} The end of a turn waits", closing.run_id, causes(&error));
                 in_doubt = true;
                 sleep(PAUSE).await;
             }
@@ -61,12 +77,13 @@ const fn is_passing(error: &store::Error) -> bool {
 
 async fn is_ours(service: &Service, closing: &Closing) -> Result<bool, Error> {
     let Some(outcome) = turns::outcome(service.pool(), &closing.run_id).await? else { return Ok(false) };
+    let attempt = outcome.attempt;
     let same_answer = match (&outcome.answer, &closing.answer) {
         (Some((written, _)), Some((ours, _))) => written == ours,
-        (None, None) => outcome.status == closing.status.as_str(),
+        (None, None) => outcome.error.map(|(code, _)| code).as_deref() == closing.error.as_ref().map(|(code, _)| *code),
         _ => false,
     };
-    Ok(same_answer && outcome.attempt == closing.attempt)
+    Ok(same_answer && attempt == closing.attempt)
 }
 
 fn closing(

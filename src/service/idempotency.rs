@@ -37,10 +37,13 @@ pub async fn once<T: Serialize + DeserializeOwned>(
         let value = match act(&mut transaction).await {
             Ok(value) => value,
             // The same act, committed by the same key a moment ago, may be why this one fails.
-            Err(error) => match kept(service, caller, key).await? {
-                Some(value) => return Ok(Once { value, replayed: true }),
-                None => return Err(error),
-            },
+            Err(error) => {
+                drop(transaction);
+                return match kept(service, caller, key).await? {
+                    Some(value) => Ok(Once { value, replayed: true }),
+                    None => Err(error),
+                };
+            }
         };
         let answer = serde_json::to_value(&value).map_err(store::undecodable)?;
         if idempotency::keep(&mut *transaction, caller, key, route, &answer).await? {

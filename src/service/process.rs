@@ -30,6 +30,7 @@ pub struct Process {
     pub turns: TaskTracker,
     pub(super) board: Arc<Board>,
     draining: Arc<AtomicBool>,
+    released: Arc<AtomicBool>,
 }
 
 impl Process {
@@ -44,6 +45,7 @@ impl Process {
             turns: TaskTracker::new(),
             board: Arc::default(),
             draining: Arc::default(),
+            released: Arc::default(),
         }
     }
 
@@ -58,9 +60,15 @@ impl Process {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Ends this replica's leases, so that others take over at once what it leaves.
+    /// Ends this replica's leases for good, so that others take over at once what it leaves.
     pub async fn release(&self) -> Result<(), store::Error> {
+        self.released.store(true, Ordering::Relaxed);
         replicas::release(&self.pulse_pool, &self.replica_id).await
+    }
+
+    /// Whether this replica has given its leases up.
+    pub(super) fn is_released(&self) -> bool {
+        self.released.load(Ordering::Relaxed)
     }
 
     pub(super) fn lease(&self) -> Lease {

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::domain::causes;
 use crate::service::{Process, Service, sweep};
 use crate::store::{self, replicas};
 
 /// How many times a lease is renewed before it would run out.
 const BEATS_PER_LEASE: u32 = 3;
+
+/// How long the pulse rests after a hint, so that many hints are one look.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the listener waits before it tries to listen again.
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
@@ -27,21 +31,27 @@ pub async fn run(service: Service) {
     let sweep_interval = Duration::from_millis(process.config.sweep_ms.into());
     let (mut beat_due, mut sweep_due) = (Instant::now(), Instant::now());
     let mut health = Health::default();
-    loop {
+    while !process.is_released() {
         if Instant::now() >= beat_due {
             beat_due = Instant::now() + lease / BEATS_PER_LEASE;
-            health.note(beat(&process).await);
+            health.note(within(lease, beat(&process)).await);
         }
-        health.note(watch(&process).await);
+        quietly(within(lease, watch(&process)).await);
         if Instant::now() >= sweep_due {
             sweep_due = Instant::now() + sweep_interval;
-            health.note(sweep::sweep(&service).await);
+            quietly(within(lease, sweep::sweep(&service)).await);
         }
-        let pause = poll.min(sweep_due.saturating_duration_since(Instant::now()));
-        if timeout(pause, process.board.hinted()).await.is_err() {
-            log::trace!("nothing was hinted at");
+        let due = beat_due.min(sweep_due).saturating_duration_since(Instant::now());
+        if timeout(poll.min(due), process.board.hinted()).await.is_ok() {
+            sleep(LOOK_PAUSE).await;
         }
     }
+    std::future::pending().await
+}
+
+/// No step may take so long that the next beat comes after the leases.
+async fn within(lease: Duration, step: impl Future<Output = Result<(), store::Error>>) -> Result<(), store::Error> {
+    timeout(lease / BEATS_PER_LEASE, step).await.unwrap_or(Err(store::Error::Waited))
 }
 
 /// Turns notifications of the database into hints; where none can be had (`PgBouncer` in transaction mode), the
@@ -50,7 +60,7 @@ pub async fn listen(process: Process) {
     loop {
         let board = &process.board;
         if let Err(error) = replicas::listen(&process.pulse_pool, || board.hint()).await {
-            log::debug!("cause={error:?} Notifications are not to be had for the moment");
+            log::debug!("cause={:?} Notifications are not to be had for the moment", causes(&error));
         }
         sleep(LISTEN_PAUSE).await;
     }
@@ -76,6 +86,13 @@ async fn watch(process: &Process) -> Result<(), store::Error> {
     Ok(())
 }
 
+/// The beat says whether the database is away; everything else is tried again without a word.
+fn quietly(result: Result<(), store::Error>) {
+    if let Err(error) = result {
+        log::debug!("cause={:?} A look at the database failed", causes(&error));
+    }
+}
+
 /// Says once that the database went away, and once that it is back.
 #[derive(Debug, Default)]
 struct Health {
@@ -86,7 +103,9 @@ impl Health {
     fn note(&mut self, result: Result<(), store::Error>) {
         match result {
             Ok(()) if self.is_ill => log::info!("The database answers again"),
-            Err(error) if !self.is_ill => log::warn!("cause={error:?} Leases cannot be renewed for the moment"),
+            Err(error) if !self.is_ill => {
+                log::warn!("cause={:?} Leases cannot be renewed for the moment", causes(&error));
+            }
             Ok(()) | Err(_) => return,
         }
         self.is_ill = !self.is_ill;

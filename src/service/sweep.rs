@@ -1,14 +1,14 @@
 //! What dead or stalled replicas left behind: runs are ended or tried once more, durable questions are asked.
 
-use crate::domain::{Caller, OnBusy};
+use crate::domain::{Caller, OnBusy, causes};
 use crate::service::chat::{self, Audience};
 use crate::service::{Service, turn};
 use crate::store;
 use crate::store::replicas::{self, Adopted, Swept};
 use crate::store::turns::{self, Opening};
 
-/// How many runs one look ends at most; the next look goes on.
-const RUNS_MAX: i64 = 100;
+/// How many runs one statement ends at most.
+const RUNS_MAX: usize = 100;
 
 /// How the audit names the sweeper.
 const ACTOR: &str = "sweeper";
@@ -16,13 +16,7 @@ const ACTOR: &str = "sweeper";
 /// Looks once.
 pub async fn sweep(service: &Service) -> Result<(), store::Error> {
     let process = &service.process;
-    let swept = replicas::sweep(&process.pulse_pool, ACTOR, RUNS_MAX).await?;
-    for run in swept {
-        log::warn!("run_id={} attempt={} A run was abandoned and is ended", run.run_id, run.attempt);
-        if process.config.retry_interrupted && !process.is_draining() && is_first(&run) {
-            repeat(service, run);
-        }
-    }
+    while sweep_some(service).await? == RUNS_MAX {}
     if process.is_draining() {
         return Ok(());
     }
@@ -32,6 +26,19 @@ pub async fn sweep(service: &Service) -> Result<(), store::Error> {
         chat::start_unheard(service, opening(service, question));
     }
     Ok(())
+}
+
+async fn sweep_some(service: &Service) -> Result<usize, store::Error> {
+    let process = &service.process;
+    let swept = replicas::sweep(&process.pulse_pool, ACTOR, RUNS_MAX).await?;
+    let count = swept.len();
+    for run in swept {
+        log::warn!("run_id={} attempt={} A run was abandoned and is ended", run.run_id, run.attempt);
+        if process.config.retry_interrupted && !process.is_draining() && is_first(&run) {
+            repeat(service, run);
+        }
+    }
+    Ok(count)
 }
 
 const fn is_first(run: &Swept) -> bool {
@@ -47,11 +54,13 @@ fn repeat(service: &Service, run: Swept) {
             Ok(Some(claim)) => {
                 let run_id = claim.run_id.clone();
                 if let Err(error) = turn::answer(&service, claim, ACTOR, &Audience::nobody()).await {
-                    log::warn!("run_id={run_id} cause={error:?} A repeated run failed, too");
+                    log::warn!("run_id={run_id} cause={:?} A repeated run failed, too", causes(&error));
                 }
             }
             Ok(None) => log::info!("run_id={} An interrupted run was continued by somebody else", run.run_id),
-            Err(error) => log::warn!("run_id={} cause={error:?} A run could not be repeated", run.run_id),
+            Err(error) => {
+                log::warn!("run_id={} cause={:?} A run could not be repeated", run.run_id, causes(&error));
+            }
         }
     }));
 }

@@ -46,9 +46,10 @@ pub async fn answer(service: &Service, claim: Claim, actor: &str, audience: &Aud
             Ok(Stop::Lost) | Err(_) => return Err(Error::Interrupted),
         },
     };
+    let thread_id = claim.thread_id.clone();
     let reply = closing::close(service, claim, actor, outcome).await;
     drop(running);
-    service.process.board.hint();
+    service.process.board.freed(&thread_id);
     reply
 }
 

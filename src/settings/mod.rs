@@ -117,6 +117,10 @@ const CUSTOMARY: [(&str, &str); 3] = [
     ("OPENAI_BASE_URL", "upstream.base_url"),
 ];
 
+/// The variables whose values are texts, whatever they look like.
+const VERBATIM: [(&str, &str); 2] =
+    [("THREADKEEP__DATABASE__URL", "database.url"), ("THREADKEEP__UPSTREAM__API_KEY", "upstream.api_key")];
+
 impl Settings {
     /// The defaults with `text` (TOML) over them; neither a file nor the environment is read.
     pub fn from_text(text: &str) -> anyhow::Result<Self> {
@@ -131,7 +135,7 @@ impl Settings {
         }
         sources = sources.add_source(customary()?);
         let environment = Environment::with_prefix("THREADKEEP").prefix_separator("__").separator("__");
-        Self::from_sources(sources.add_source(environment.try_parsing(true)))
+        Self::from_sources(sources.add_source(environment.try_parsing(true)).add_source(verbatim()?))
     }
 
     /// Whether the provider's part is played by the simulator: nothing names a provider, and the database is the
@@ -188,8 +192,17 @@ fn defaults() -> ConfigBuilder<DefaultState> {
 }
 
 fn customary() -> anyhow::Result<Config> {
+    variables(&CUSTOMARY)
+}
+
+/// Secrets that are digits only must not be read as numbers.
+fn verbatim() -> anyhow::Result<Config> {
+    variables(&VERBATIM)
+}
+
+fn variables(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
     let mut sources = Config::builder();
-    for (variable, key) in CUSTOMARY {
+    for (variable, key) in variables {
         let value = env::var(variable).ok().filter(|value| !value.is_empty());
         sources = sources.set_override_option(key, value)?;
     }

@@ -94,7 +94,8 @@ pub async fn watch(
 }
 
 /// Ends at most `limit` runs whose lease ran out, with their audit events.
-pub async fn sweep(executor: impl PgExecutor<'_>, actor: &str, limit: i64) -> Result<Vec<Swept>, Error> {
+pub async fn sweep(executor: impl PgExecutor<'_>, actor: &str, limit: usize) -> Result<Vec<Swept>, Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = sqlx::query_file!("src/store/replicas/sweep.sql", actor, limit).fetch_all(executor).await?;
     let swept =
         rows.into_iter().map(|row| Swept { run_id: row.run_id, attempt: row.attempt, repeatable: row.repeatable });

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use awc::Client;
 use nix::sys::signal::Signal;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use tokio::time::sleep;
 
 use crate::ask::{self, Ask, Attempt, Outcome};
@@ -34,6 +36,11 @@ impl Scene {
         let client = Client::builder().timeout(PATIENCE).finish();
         let thread_id = ask::thread(&client, &world.replicas[0].base(), "thread").await.unwrap();
         Self { world, thread_id, record: Record::default(), client }
+    }
+
+    /// A connection on which phases of a turn can be executed by hand.
+    pub async fn connection(&self) -> PoolConnection<Postgres> {
+        self.world.database.acquire().await.unwrap()
     }
 
     pub fn question(&self, text: &str) -> Ask {

@@ -50,15 +50,14 @@ pub async fn chat(
 ) -> Result<HttpResponse, ApiError> {
     let streamed = request.body.stream.unwrap_or(false);
     let mut turn = chat::start(&service, caller, request.into());
-    turn.opened().await?;
-    if streamed {
-        return Ok(sse::response(turn, next_frame));
-    }
-    let reply = turn.reply().await?;
     let mut answer = HttpResponse::Ok();
-    if reply.replayed {
+    if turn.opened().await? {
         answer.insert_header(REPLAYED);
     }
+    if streamed {
+        return Ok(sse::response(answer, turn, next_frame));
+    }
+    let reply = turn.reply().await?;
     Ok(answer.json(Answered::from(reply)))
 }
 
@@ -69,7 +68,7 @@ async fn next_frame(turn: &mut Turn) -> Frame {
         Event::Completed(reply) => Frame::last("completed", &Answered::from(*reply)),
         Event::Failed(error) => {
             let error = ApiError::from(error);
-            error.log();
+            error.log(turn.request_id());
             Frame::last("error", &error.envelope())
         }
     }

@@ -6,15 +6,20 @@ with ended as (
                 $9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) with ordinality
          as ended (run_id, attempt, lease_owner, status, error_code, error_message, message_id, content, usage,
                    provider_model, provider_request_id, provider_response_id, actor, ordinal)
+), held as (
+    select runs.id, ended.ordinal
+    from ended
+    join runs on runs.id = ended.run_id and runs.attempt = ended.attempt and runs.lease_owner = ended.lease_owner
+             and runs.status in ('in_progress', 'cancelling')
+    order by runs.id for update of runs
 ), closed as (
     update runs
     set status = ended.status, finished_at = now(), lease_owner = null, lease_until = null,
         error_code = ended.error_code, error_message = ended.error_message, usage = ended.usage::jsonb,
         provider_model = ended.provider_model, provider_request_id = ended.provider_request_id,
         provider_response_id = ended.provider_response_id
-    from ended
-    where runs.id = ended.run_id and runs.attempt = ended.attempt and runs.lease_owner = ended.lease_owner
-      and runs.status in ('in_progress', 'cancelling')
+    from held join ended on ended.ordinal = held.ordinal
+    where runs.id = held.id
     returning runs.id, runs.project_id, runs.thread_id, runs.request_id, ended.ordinal
 ), advanced as (
     update threads set last_position = threads.last_position + 1

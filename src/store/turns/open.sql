@@ -98,7 +98,8 @@ with asked as (
     from ready left join opened on opened.id = ready.run_id
     where opened.id is null and not ready.holds_ticket and ready.policy = 'replace'
       and runs.thread_id = ready.thread_id and runs.status = 'in_progress' and runs.id <> ready.run_id
-    returning runs.id, runs.project_id, runs.thread_id, ready.actor, ready.request_id
+    returning runs.id, runs.project_id, runs.thread_id, ready.actor, ready.request_id,
+              pg_notify('threadkeep', runs.thread_id)
 ), replacing_audited as (
     insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, request_id)
     select project_id, actor, 'turn.cancelled', id, thread_id, id, 'ok', request_id from replaced
@@ -106,9 +107,9 @@ with asked as (
 select case
            when opened.id is not null then 'opened'
            when found.found_thread_id is null then 'thread_not_found'
-           when found.agent_matches and found.agent_deleted then 'agent_deleted'
            when found.agent_matches and found.key_reused then 'key_reused'
            when found.agent_matches and found.opened_earlier then 'opened_earlier'
+           when found.agent_matches and found.agent_deleted then 'agent_deleted'
            when found.agent_matches and ready.ordinal is null then 'again'
            when found.agent_matches and found.policy = 'reject' then 'thread_busy'
            when found.agent_matches then 'in_line'

@@ -111,8 +111,10 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, sqlx::E
     Ok(timeout(limit, step).await.unwrap_or_else(|_| Err(silent()))?)
 }
 
+/// Refusals come over a connection that lives.
 fn is_loss(error: &Error) -> bool {
-    matches!(error, Error::Unavailable(_))
+    let Error::Unavailable(error) = error else { return false };
+    error.as_database_error().and_then(|error| error.code()).is_none_or(|code| !code.starts_with("40"))
 }
 
 fn silent() -> sqlx::Error {

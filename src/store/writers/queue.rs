@@ -178,9 +178,8 @@ impl Lanes {
 impl<T, O> Batch<T, O> {
     /// Drops the turns whose answer nobody awaits any more.
     pub fn leave_out_the_gone(&mut self) {
-        let mut replies = self.replies.iter();
-        self.turns.retain(|_| replies.next().is_some_and(|reply| !reply.is_closed()));
-        self.replies.retain(|reply| !reply.is_closed());
+        let pairs = self.turns.drain(..).zip(self.replies.drain(..)).filter(|(_, reply)| !reply.is_closed());
+        (self.turns, self.replies) = pairs.collect::<Vec<_>>().into_iter().unzip();
     }
 }
 

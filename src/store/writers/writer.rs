@@ -68,8 +68,8 @@ async fn settle<T, O>(
                 answer(reply, outcome.map(|outcome| (turn, outcome)));
             }
         }
-        Err(Error::Statement(error)) if turns.len() > 1 && error.as_database_error().is_some() => {
-            log::warn!("turns={} error={:?} A statement for several turns was refused", turns.len(), error.to_string());
+        Err(error) if turns.len() > 1 && is_refused(&error) => {
+            log::warn!("turns={} error={:?} A statement for several turns was refused", turns.len(), cause(&error));
             for (turn, reply) in turns.into_iter().zip(replies) {
                 let alone = link.run(async |connection| statement(connection, std::slice::from_ref(&turn)).await).await;
                 let outcome = alone.and_then(|mut outcomes| outcomes.pop().ok_or(sqlx::Error::RowNotFound)?);
@@ -87,6 +87,17 @@ async fn settle<T, O>(
 fn answer<T, O>(reply: Reply<T, O>, answer: Result<(T, O), Error>) {
     if reply.send(answer).is_err() {
         log::debug!("the caller of a turn went away before its answer");
+    }
+}
+
+/// Whether the database took nothing of a statement: it said so, and did not take its leave with it.
+fn is_refused(error: &Error) -> bool {
+    match error {
+        Error::Statement(error) => error.as_database_error().is_some(),
+        Error::Unavailable(error) => {
+            error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("40"))
+        }
+        Error::Crowded | Error::Waited | Error::AgentNameTaken => false,
     }
 }
 
