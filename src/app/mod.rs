@@ -64,6 +64,9 @@ impl Application {
         } else if settings.upstream.base_url.is_empty() {
             bail!("no provider is configured: set OPENAI_API_KEY, or OPENAI_BASE_URL to an OpenAI-compatible server");
         }
+        if !settings.upstream.base_url.trim_end_matches('/').ends_with("/v1") {
+            log::warn!("upstream.base_url={:?} A provider's address ends in /v1 as a rule", settings.upstream.base_url);
+        }
         let provider = Provider::new(&settings.upstream)?;
         let database = Database::open(&settings).await?;
         let applied = apply_folder(&database, &settings).await?;

@@ -9,6 +9,9 @@ use tokio::time::timeout;
 use crate::domain::causes;
 use crate::service::Process;
 
+/// How long clients may take to learn that their turn was interrupted.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// The exit code when a second signal ends the process at once, as shells have it for Ctrl-C.
 const SECOND_SIGNAL: i32 = 130;
 
@@ -39,7 +42,11 @@ pub async fn drain(process: Process, server: ServerHandle, limit: Duration) {
                 log::warn!("turns={} Turns are still running and are left to others", process.turns.len());
             }
             release(&process).await;
-            server.stop(ended.is_ok()).await;
+            process.abandon();
+            if timeout(FAREWELL, process.turns.wait()).await.is_err() {
+                log::warn!("turns={} Clients are left without an answer", process.turns.len());
+            }
+            server.stop(true).await;
         }
         () = signal() => {
             release(&process).await;

@@ -105,6 +105,7 @@ impl From<Error> for ApiError {
             Error::Interrupted => refused("interrupted"),
             Error::Recorded { code, .. } => Self::new(StatusCode::BAD_REQUEST, code.clone(), sentence),
             Error::Draining => Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", sentence),
+            Error::HandedOver(_) => refused("handed_over"),
             Error::Upstream(failure) => refused(failure.cause.code()).because(failure.detail.as_ref()),
             Error::Unavailable(_) => {
                 let sentence = "The service's database is not available; try again in a moment.";

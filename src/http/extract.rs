@@ -1,6 +1,7 @@
 //! What handlers take apart from a request: who calls, and a body that is already valid.
 
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -10,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::time::timeout;
 
 use crate::domain::{Caller, IdempotencyKey, ProjectId};
 use crate::http::Config;
@@ -43,12 +45,14 @@ impl<T: DeserializeOwned> FromRequest for ValidJson<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (is_json, claim) = (is_json(request), KeyClaim::read(request));
-        let bytes_max = request.app_data::<Data<Config>>().map_or(0, |config| config.body_bytes_max);
+        let config = request.app_data::<Data<Config>>();
+        let (bytes_max, limit_ms) = config.map_or((0, 0), |config| (config.body_bytes_max, config.body_timeout_ms));
         let body = Bytes::from_request(request, payload);
         Box::pin(async move {
             is_json?;
             let claim = claim?;
-            let bytes = body.await.map_err(|error| unreadable(&error, bytes_max))?;
+            let body = timeout(Duration::from_millis(limit_ms), body).await.map_err(|_| late(limit_ms))?;
+            let bytes = body.map_err(|error| unreadable(&error, bytes_max))?;
             let body = parse(&bytes)?;
             Ok(Self { body, key: claim.map(|claim| claim.key(&bytes)) })
         })
@@ -84,6 +88,10 @@ fn unreadable(error: &actix_web::Error, bytes_max: usize) -> ApiError {
     }
 }
 
+fn late(limit_ms: u64) -> ApiError {
+    ApiError::bad_payload("invalid_body", format!("The body did not arrive within {limit_ms} ms."))
+}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::bad_payload("invalid_field", "The body must be a JSON object, not a list."));
@@ -114,6 +122,10 @@ fn invalid(path: &str, error: &serde_json::Error) -> ApiError {
             format!("The body has no {}.", reason.trim_start_matches("missing ")),
         );
     }
+    if reason.contains("duplicate field `user_input`") {
+        return ApiError::bad_payload("invalid_field", "Give either `user_input` or `message`, once.");
+    }
+    let reason = reason.replace("expected struct Request", "expected an object");
     let field = if path == "." { "the body" } else { path };
     ApiError::bad_payload("invalid_field", format!("{field}: {reason}."))
 }

@@ -50,6 +50,10 @@ impl KeyClaim {
         let Some(config) = request.app_data::<ThinData<Service>>().map(|service| service.config()) else {
             return Ok(None);
         };
+        if request.headers().get_all(IDEMPOTENCY_KEY).count() > 1 {
+            let sentence = "Idempotency-Key: must be given once.";
+            return Err(ApiError::bad_payload("invalid_idempotency_key", sentence));
+        }
         let (kind, keep_ms) = if let Some(key) = request.headers().get(IDEMPOTENCY_KEY) {
             (Kind::Given(given(key.as_bytes())?), config.key_keep_ms)
         } else {

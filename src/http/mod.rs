@@ -26,6 +26,8 @@ pub struct Config {
     pub workers: usize,
     /// The largest request body; a larger one is answered with 413.
     pub body_bytes_max: usize,
+    /// How long a request body may take to arrive.
+    pub body_timeout_ms: u64,
     /// How long running turns may take to end after SIGTERM or Ctrl-C.
     pub drain_ms: u64,
 }

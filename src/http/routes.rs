@@ -1,6 +1,6 @@
 //! Every URL of every surface, and nothing else.
 
-use actix_web::web::{ServiceConfig, get, post, resource, to};
+use actix_web::web::{ServiceConfig, get, head, post, resource, to};
 use actix_web::{Resource, Route};
 
 use crate::http::openai::{cancel, chat, delete_agent, initialize, models};
@@ -9,8 +9,8 @@ use crate::http::{error, health};
 /// Registers every route.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(at("/healthz", get().to(health::healthz)))
-        .service(at("/readyz", get().to(health::readyz)))
+        .service(at("/healthz", get().to(health::healthz)).route(head().to(health::healthz)))
+        .service(at("/readyz", get().to(health::readyz)).route(head().to(health::readyz)))
         .service(at("/openai/get_models", get().to(models::get_models)))
         .service(at("/openai/initialize", post().to(initialize::initialize)))
         .service(at("/openai/chat", post().to(chat::chat)))

@@ -106,6 +106,11 @@ impl Board {
         asked.iter().filter(|run_id| !held.contains(run_id)).for_each(|run_id| self.stop(run_id, Stop::Lost));
     }
 
+    /// Stops every run of this process.
+    pub fn stop_all(&self) {
+        self.running().iter().for_each(|run_id| self.stop(run_id, Stop::Lost));
+    }
+
     /// Wakes everyone who waits, whatever for.
     pub fn wake_all(&self) {
         self.entries().waiting.values().for_each(|waiter| waiter.wake.notify_one());
@@ -166,5 +171,23 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.board.entries().waiting.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_ends_leaves_the_next_one_of_its_run_alone() {
+        let board: Arc<Board> = Arc::default();
+        let run_id = RunId::generate();
+        let mut first = board.execute(run_id.clone());
+        let mut second = board.execute(run_id.clone());
+        assert!(first.stopped.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
+        drop(first);
+        assert_eq!(board.running(), std::slice::from_ref(&run_id));
+        board.tell(&Change::Stop(run_id));
+        assert_eq!(second.stopped.try_recv(), Ok(Stop::Cancelled));
     }
 }

@@ -39,7 +39,9 @@ pub enum Error {
     #[error("There is no agent '{0}'.")]
     AgentNotFound(AgentRef),
     /// The thread's agent was deleted.
-    #[error("The agent '{0}' was deleted; its threads can be read but not continued.")]
+    #[error(
+        "The thread's agent '{0}' was deleted: the thread stays readable; begin a new one with /openai/initialize."
+    )]
     AgentDeleted(AgentRef),
     /// The agent exists, but the thread is another's.
     #[error("The thread '{thread_id}' does not belong to the agent '{agent}'.")]
@@ -62,11 +64,18 @@ pub enum Error {
     #[error("The turn of this key still runs as '{0}'; ask again with the same key.")]
     StillRunning(RunId),
     /// The key named another act before.
-    #[error("This Idempotency-Key was used for another request.")]
+    #[error(
+        "This Idempotency-Key was used for another request; take a new key for a request that differs by any byte."
+    )]
     KeyReused,
     /// The process is stopping and takes no new work.
     #[error("The service is stopping; ask again in a moment.")]
     Draining,
+    /// The process is stopping, and another one will answer a question that was accepted for good.
+    #[error(
+        "The message is accepted and another process answers it as '{0}'; the same Idempotency-Key gets its answer."
+    )]
+    HandedOver(RunId),
     /// How an earlier request with the same key failed.
     #[error("{sentence}")]
     Recorded {

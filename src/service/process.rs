@@ -66,6 +66,11 @@ impl Process {
         replicas::release(&self.pulse_pool, &self.replica_id).await
     }
 
+    /// Tells everyone who waits for a running turn that it is interrupted here.
+    pub fn abandon(&self) {
+        self.board.stop_all();
+    }
+
     /// Whether this replica has given its leases up.
     pub(super) fn is_released(&self) -> bool {
         self.released.load(Ordering::Relaxed)

@@ -100,7 +100,11 @@ async fn stand_in_line(
         return Ok(place);
     }
     turns::leave_line(service.pool(), run_id, &process.replica_id).await?;
-    if process.is_draining() { Err(Error::Draining) } else { Err(Error::ThreadBusy(opening.thread_id.clone())) }
+    Err(match policy {
+        OnBusy::Queue => Error::HandedOver(run_id.clone()),
+        _ if process.is_draining() => Error::Draining,
+        _ => Error::ThreadBusy(opening.thread_id.clone()),
+    })
 }
 
 /// Repeats what an earlier request with the same key came to, waits for it, or continues it where it failed.

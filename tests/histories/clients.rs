@@ -14,7 +14,7 @@ use crate::world::World;
 
 /// How many threads there are at any time, and how often each is asked before another takes its place: every call
 /// carries its thread's whole history.
-const THREADS: usize = 4;
+pub const THREADS: usize = 4;
 const ASKS_PER_THREAD_MAX: usize = 60;
 const ATTEMPTS_MAX: usize = 8;
 const POLICIES: [Option<&str>; 6] = [None, Some("wait"), Some("wait"), Some("reject"), Some("queue"), Some("replace")];

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use awc::Client;
 use nix::sys::signal::Signal;
-use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Postgres};
 use tokio::time::sleep;
 
 use crate::ask::{self, Ask, Attempt, Outcome};
@@ -125,6 +125,36 @@ async fn a_replica_that_slept_past_its_lease_writes_nothing_over_its_successor()
     assert_eq!(late.code(), Some("interrupted"), "{late:?}");
     let replayed = scene.ask(&ask, 0).await;
     assert!(matches!(replayed, Outcome::Answered { replayed: true, .. }), "{replayed:?}");
+    assert_eq!(scene.broken().await, [""; 0]);
+}
+
+#[actix_rt::test]
+async fn a_durable_question_of_a_sleeping_replica_is_asked_once_and_holds_nobody_up() {
+    let scene = Scene::new(&SHORT).await;
+    let first = scene.question("[[simulate: slow_head=3000]] Take your time.");
+    let durable = Ask { key: None, on_busy: Some("queue"), ..scene.question("When you are ready") };
+    let rows = async |rows: &str| {
+        let count = format!("select count(*) from {rows}");
+        let count = sqlx::query_scalar::<_, i64>(AssertSqlSafe(count)).fetch_one(&scene.world.database);
+        count.await.unwrap()
+    };
+    let happen = async {
+        while rows("turn_tickets").await == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        scene.world.replicas[0].signal(Signal::SIGSTOP);
+        while rows("runs where status = 'completed'").await < 2 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        scene.world.replicas[0].signal(Signal::SIGCONT);
+    };
+    let late = async {
+        scene.until("in_progress").await;
+        scene.ask(&durable, 0).await
+    };
+    let (_, late, ()) = futures_util::join!(scene.ask(&first, 1), late, happen);
+    assert!(matches!(late, Outcome::Answered { replayed: true, .. }), "{late:?}");
+    scene.ask_until_answered(&scene.question("And now?"), 1).await;
     assert_eq!(scene.broken().await, [""; 0]);
 }
 

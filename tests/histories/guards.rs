@@ -31,7 +31,7 @@ async fn a_late_closing_is_void_by_the_fence_alone() {
         let again = turns::reopen(&scene.world.database, "test", "", &stale.run_id, &lease).await.unwrap().unwrap();
         assert_eq!(close_fenced_by(fence, &scene, &stale, first).await, fence != FENCE);
         let closing = closing(&again, second);
-        let closed = turns::close(&mut scene.connection().await, &[closing]).await.unwrap();
+        let closed = turns::close(&mut *scene.connection().await, &[closing]).await.unwrap();
         let broken = scene.broken().await;
         assert_eq!((closed, broken.is_empty()), (vec![fence == FENCE], fence == FENCE), "{broken:?}");
     }
@@ -42,7 +42,7 @@ async fn two_turns_run_at_once_without_the_unique_index() {
     let scene = Scene::new(&[]).await;
     let first = claim(&scene, "First", "replica_a", 60_000).await;
     let second = || opening(&scene, "Second", "replica_b", 60_000);
-    let opened = turns::open(&mut scene.connection().await, &[second()]).await.unwrap();
+    let opened = turns::open(&mut *scene.connection().await, &[second()]).await.unwrap();
     assert!(matches!(opened[..], [Ok(Opened::ThreadBusy)]), "{opened:?}");
     let drop_index = "drop index runs_one_unfinished_per_thread";
     sqlx::query(drop_index).execute(&scene.world.database).await.unwrap();
@@ -50,7 +50,7 @@ async fn two_turns_run_at_once_without_the_unique_index() {
     let watched = timeout(Duration::from_millis(500), scene.record.watch(&scene.world.database)).await;
     assert!(watched.is_err() && !scene.record.seen.take().is_empty());
     for (claim, owner) in [(&first, "replica_a"), (&second, "replica_b")] {
-        assert_eq!(turns::close(&mut scene.connection().await, &[closing(claim, owner)]).await.unwrap(), [true]);
+        assert_eq!(turns::close(&mut *scene.connection().await, &[closing(claim, owner)]).await.unwrap(), [true]);
     }
     let broken = scene.broken().await;
     assert!(broken.iter().any(|line| line.contains("out of turn")), "{broken:?}");
@@ -88,7 +88,7 @@ async fn a_thread_stays_locked_without_the_sweeper() {
 }
 
 async fn claim(scene: &Scene, text: &str, owner: &str, lease_ms: i64) -> Claim {
-    let opened = turns::open(&mut scene.connection().await, &[opening(scene, text, owner, lease_ms)]).await.unwrap();
+    let opened = turns::open(&mut *scene.connection().await, &[opening(scene, text, owner, lease_ms)]).await.unwrap();
     match opened.into_iter().next() {
         Some(Ok(Opened::Claimed(claim))) => *claim,
         other => panic!("{other:?}"),

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::ask::Outcome;
 use crate::check;
-use crate::clients::Clients;
+use crate::clients::{Clients, THREADS};
 use crate::nemesis::{self, Bounds};
 use crate::record::Record;
 use crate::rows::Rows;
@@ -56,6 +56,8 @@ async fn no_promise_is_broken_by_kills_pauses_and_restarts() {
     record.copy_journal(&clients.client, &world.provider).await;
     let rows = Rows::read(&world.database).await;
     println!("{}", summary(&record, &rows));
+    let told = record.attempts.borrow().iter().filter(|attempt| attempt.outcome.run_id().is_some()).count();
+    assert!(told > THREADS, "HISTORY_SEED={seed}: too little happened");
     let broken = check::broken(&record, &rows);
     assert!(broken.is_empty(), "HISTORY_SEED={seed} HISTORY_SECONDS={seconds}\n{}", broken.join("\n"));
 }

@@ -23,7 +23,7 @@ pub struct Bounds {
 pub async fn torment(replica: &Replica, bounds: Bounds, record: &Record, seed: u64, until: Instant) {
     let mut random = Rng::with_seed(seed);
     loop {
-        pause(&mut random, 800..4000).await;
+        pause(&mut random, 1500..6000).await;
         if Instant::now() >= until {
             return;
         }
@@ -51,7 +51,7 @@ pub async fn torment(replica: &Replica, bounds: Bounds, record: &Record, seed: u
 pub async fn restart(cluster: &Cluster, seed: u64, until: Instant) {
     let mut random = Rng::with_seed(seed);
     loop {
-        pause(&mut random, 4000..9000).await;
+        pause(&mut random, 6000..14_000).await;
         if Instant::now() >= until {
             return;
         }
