@@ -46,7 +46,7 @@ pub async fn run(service: Service) {
             sleep(LOOK_PAUSE).await;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// No step may take so long that the next beat comes after the leases.

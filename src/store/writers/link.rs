@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::timeout;
@@ -114,7 +115,7 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, sqlx::E
 /// Refusals come over a connection that lives.
 fn is_loss(error: &Error) -> bool {
     let Error::Unavailable(error) = error else { return false };
-    error.as_database_error().and_then(|error| error.code()).is_none_or(|code| !code.starts_with("40"))
+    error.as_database_error().and_then(DatabaseError::code).is_none_or(|code| !code.starts_with("40"))
 }
 
 fn silent() -> sqlx::Error {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use log::Level;
 use sqlx::PgConnection;
+use sqlx::error::DatabaseError;
 use tokio::time::sleep;
 
 use crate::store::Error;
@@ -95,7 +96,7 @@ fn is_refused(error: &Error) -> bool {
     match error {
         Error::Statement(error) => error.as_database_error().is_some(),
         Error::Unavailable(error) => {
-            error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("40"))
+            error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code.starts_with("40"))
         }
         Error::Crowded | Error::Waited | Error::AgentNameTaken => false,
     }
