@@ -64,10 +64,14 @@ pub struct Failure {
 /// Why a model call gave no answer; recorded as `runs.error_code` and answered as `code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// No connection: refused, unresolvable, TLS failure, or no permit in time.
+    /// No connection: refused, unresolvable, or TLS failure.
     Unreachable,
     /// One of the four time limits passed.
     Timeout,
+    /// Not asked: the provider failed too often in a row, and is left alone for a while.
+    CircuitOpen,
+    /// Not asked: this process has too many calls in flight or in line, or none ended in time.
+    Overloaded,
     /// 401 or 403: the operator's key is not accepted.
     Unauthorized,
     /// 429 that a later attempt may pass.
@@ -108,6 +112,8 @@ impl Cause {
         match self {
             Self::Unreachable => "upstream_unreachable",
             Self::Timeout => "upstream_timeout",
+            Self::CircuitOpen => "upstream_circuit_open",
+            Self::Overloaded => "overloaded",
             Self::Unauthorized => "upstream_unauthorized",
             Self::RateLimited => "upstream_rate_limited",
             Self::QuotaExhausted => "upstream_quota_exhausted",

@@ -87,6 +87,11 @@ impl Client {
         Self { http: http.finish(), provider: provider.clone() }
     }
 
+    /// The provider that is asked.
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
     /// Sends the request once and waits for the head of a response that says 2xx; anything else is a setback that
     /// knows whether the request may be sent again.
     pub async fn send(&self, request: &Request<'_>, deadline: &Deadline) -> Result<Reply, Setback> {
@@ -152,7 +157,7 @@ impl Client {
              upstream.connections_max).",
             self.provider.duration(Limit::FirstByte).as_millis()
         );
-        failure(Cause::Unreachable, sentence, "no connection became free")
+        failure(Cause::Overloaded, sentence, "no connection became free")
     }
 }
 

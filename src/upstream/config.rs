@@ -22,7 +22,7 @@ pub struct Config {
     pub first_byte_timeout_ms: u64,
     /// The longest silence within a response.
     pub idle_timeout_ms: u64,
-    /// The whole call: all attempts, the waits between them, and the response to its end.
+    /// The whole call: the wait in line, all attempts, the waits between them, and the response to its end.
     pub deadline_ms: u64,
     /// The most bytes that one response may have.
     pub response_bytes_max: usize,
@@ -30,6 +30,14 @@ pub struct Config {
     pub connections_max: usize,
     /// How often a call is repeated that was certainly not executed; 0: never.
     pub retries_max: u32,
+    /// After how many attempts in a row that speak of a provider in trouble none is made for a while; 0: never.
+    pub breaker_failures: u32,
+    /// How long that while is, after which one call probes the provider.
+    pub breaker_open_ms: u64,
+    /// The most calls that the process has in flight.
+    pub calls_max: usize,
+    /// The most calls that wait for one of those to end; 0: none waits.
+    pub calls_queued_max: usize,
 }
 
 /// The closed set of wires.
@@ -65,6 +73,9 @@ const DAY_MS: u64 = 86_400_000;
 /// No process has more sockets.
 const CONNECTIONS_MAX: usize = 1_000_000;
 
+/// No more calls are in flight or in line.
+const CALLS_MAX: usize = 1_000_000;
+
 impl TryFrom<String> for DriverKind {
     type Error = String;
 
@@ -85,6 +96,7 @@ impl Config {
             ("upstream.first_byte_timeout_ms", self.first_byte_timeout_ms),
             ("upstream.idle_timeout_ms", self.idle_timeout_ms),
             ("upstream.deadline_ms", self.deadline_ms),
+            ("upstream.breaker_open_ms", self.breaker_open_ms),
         ];
         if let Some((setting, _)) = limits_ms.into_iter().find(|(_, limit_ms)| !(1..=DAY_MS).contains(limit_ms)) {
             return Err(Error::Setting { setting, reason: "must lie between 1 and 86,400,000 (a day)" });
@@ -95,6 +107,13 @@ impl Config {
         if !(1..=CONNECTIONS_MAX).contains(&self.connections_max) {
             let reason = "must lie between 1 and 1,000,000";
             return Err(Error::Setting { setting: "upstream.connections_max", reason });
+        }
+        if !(1..=CALLS_MAX).contains(&self.calls_max) {
+            return Err(Error::Setting { setting: "upstream.calls_max", reason: "must lie between 1 and 1,000,000" });
+        }
+        if self.calls_queued_max > CALLS_MAX {
+            let reason = "must lie between 0 and 1,000,000";
+            return Err(Error::Setting { setting: "upstream.calls_queued_max", reason });
         }
         let key = self.api_key.expose_secret();
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -48,6 +48,11 @@ impl Deadline {
         Self { at: Instant::now() + provider.duration(Limit::Deadline), provider: provider.clone() }
     }
 
+    /// How long the call may take as a whole.
+    pub fn whole(&self) -> Duration {
+        self.provider.duration(Limit::Deadline)
+    }
+
     /// Whether a wait of this length still ends before the deadline.
     pub fn leaves(&self, wait: Duration) -> bool {
         Instant::now().checked_add(wait).is_some_and(|end| end < self.at)

@@ -1,15 +1,19 @@
 //! All outbound HTTP: one call of the model over a provider's wire. No SQL, no routes, no decisions about turns.
 
 mod body;
+mod breaker;
+mod call;
 mod client;
 mod config;
 mod deadline;
 mod failure;
+mod health;
 mod provider;
 mod redact;
 mod refusal;
 mod responses;
 mod retry;
+mod slots;
 mod sse;
 mod words;
 
@@ -37,14 +41,15 @@ impl Upstream {
     /// it may differ from the joined pieces where the provider corrects itself at the end.
     ///
     /// A call that the provider may have executed is never repeated; one that it certainly did not execute is, within
-    /// `deadline_ms` and `retries_max`.
+    /// `deadline_ms` and `retries_max`. Errs with `Overloaded` where the process has too many calls in flight, and with
+    /// `CircuitOpen` while the provider is not called at all.
     pub async fn answer(&self, call: &ModelCall<'_>, deltas: &mut dyn FnMut(&str)) -> Result<Answer, Failure> {
         match self {
             Self::Responses(driver) => driver.answer(call, deltas).await,
         }
     }
 
-    /// The ids of the provider's models, in the provider's order.
+    /// The ids of the provider's models, in the provider's order; a call like any other.
     pub async fn models(&self) -> Result<Vec<String>, Failure> {
         match self {
             Self::Responses(driver) => driver.models().await,

@@ -1,4 +1,4 @@
-//! What is decided once per process about the provider and shared by every worker: addresses, key, TLS.
+//! What is decided once per process about the provider and shared by every worker: addresses, key, TLS, breaker, slots.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,10 @@ use rustls::ClientConfig;
 use rustls::crypto::ring;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::breaker::Breaker;
 use super::config::{Config, DriverKind, Error};
 use super::deadline::Limit;
+use super::slots::Slots;
 
 /// A configured provider; cheap to clone into each worker.
 #[derive(Clone)]
@@ -23,6 +25,8 @@ struct Parts {
     models: Uri,
     authorization: Option<HeaderValue>,
     tls: Option<Arc<ClientConfig>>,
+    breaker: Breaker,
+    slots: Slots,
 }
 
 impl Provider {
@@ -38,6 +42,8 @@ impl Provider {
             responses: below(&base, "/responses")?,
             models: below(&base, "/models")?,
             authorization: bearer(&config.api_key)?,
+            breaker: Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms)),
+            slots: Slots::new(config.calls_max, config.calls_queued_max),
             config: config.clone(),
             tls,
         })))
@@ -61,6 +67,14 @@ impl Provider {
 
     pub(super) fn tls(&self) -> Option<&Arc<ClientConfig>> {
         self.0.tls.as_ref()
+    }
+
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.0.breaker
+    }
+
+    pub(super) fn slots(&self) -> &Slots {
+        &self.0.slots
     }
 
     /// The key itself, for nothing but removing it from texts of others.

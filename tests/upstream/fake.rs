@@ -47,7 +47,12 @@ pub struct Fake {
 struct Journal {
     connections: usize,
     requests: Vec<Request>,
+    open: usize,
+    open_max: usize,
 }
+
+/// A request that has arrived and whose script goes on.
+struct Open(Arc<Mutex<Journal>>);
 
 impl Script {
     pub fn new() -> Self {
@@ -135,9 +140,30 @@ impl Fake {
         requests.into_iter().next().unwrap()
     }
 
+    /// The most requests that were being served at the same time.
+    pub fn simultaneous_max(&self) -> usize {
+        lock(&self.journal).open_max
+    }
+
     /// How many connections were accepted.
     pub fn connections(&self) -> usize {
         lock(&self.journal).connections
+    }
+}
+
+impl Open {
+    fn new(journal: &Arc<Mutex<Journal>>, request: Request) -> Self {
+        let mut entries = lock(journal);
+        entries.requests.push(request);
+        entries.open += 1;
+        entries.open_max = entries.open_max.max(entries.open);
+        Self(journal.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        lock(&self.0).open -= 1;
     }
 }
 
@@ -164,14 +190,15 @@ async fn serve(listener: TcpListener, scripts: Vec<Script>, journal: Arc<Mutex<J
 
 /// Ends early where the client has gone.
 async fn play(mut stream: TcpStream, script: Script, journal: Arc<Mutex<Journal>>) {
-    let mut at = 0;
+    let (mut at, mut open) = (0, None::<Open>);
     while let Some(step) = script.0.get(at) {
         at += 1;
         match step {
-            Step::Expect => match read_request(&mut stream).await {
-                Some(request) => lock(&journal).requests.push(request),
-                None => return,
-            },
+            Step::Expect => {
+                drop(open.take());
+                let Some(request) = read_request(&mut stream).await else { return };
+                open = Some(Open::new(&journal, request));
+            }
             Step::Send(bytes) => {
                 if stream.write_all(bytes).await.is_err() {
                     return;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod answers;
+mod breaker_and_slots;
 mod broken;
 mod fake;
 mod models;

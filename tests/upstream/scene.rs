@@ -12,6 +12,7 @@ pub fn config(base_url: &str) -> Config {
         "driver": "responses", "base_url": base_url, "api_key": "sk-test-0123456789",
         "connect_timeout_ms": 1000, "first_byte_timeout_ms": 5000, "idle_timeout_ms": 5000, "deadline_ms": 10000,
         "response_bytes_max": 200_000, "connections_max": 16, "retries_max": 2,
+        "breaker_failures": 10, "breaker_open_ms": 5000, "calls_max": 100, "calls_queued_max": 100,
     }))
     .unwrap()
 }

@@ -42,6 +42,10 @@ fn every_limit_has_a_range() {
         (Config { response_bytes_max: 0, ..good.clone() }, "upstream.response_bytes_max"),
         (Config { connections_max: 0, ..good.clone() }, "upstream.connections_max"),
         (Config { connections_max: usize::MAX, ..good.clone() }, "upstream.connections_max"),
+        (Config { breaker_open_ms: 0, ..good.clone() }, "upstream.breaker_open_ms"),
+        (Config { calls_max: 0, ..good.clone() }, "upstream.calls_max"),
+        (Config { calls_max: usize::MAX, ..good.clone() }, "upstream.calls_max"),
+        (Config { calls_queued_max: usize::MAX, ..good.clone() }, "upstream.calls_queued_max"),
     ] {
         assert!(refusal(&bad).starts_with(&format!("{setting}: must ")), "{setting}");
     }
@@ -60,7 +64,8 @@ fn unknown_missing_and_wrong_settings_are_refused_by_name() {
     let good = json!({
         "driver": "responses", "base_url": "http://h/v1", "api_key": "", "connect_timeout_ms": 1,
         "first_byte_timeout_ms": 1, "idle_timeout_ms": 1, "deadline_ms": 1, "response_bytes_max": 1,
-        "connections_max": 1, "retries_max": 0,
+        "connections_max": 1, "retries_max": 0, "breaker_failures": 0, "breaker_open_ms": 1, "calls_max": 1,
+        "calls_queued_max": 0,
     });
     let read = |value: Value| serde_json::from_value::<Config>(value).map_err(|error| error.to_string());
     assert_eq!(read(good.clone()).unwrap().driver, DriverKind::Responses);

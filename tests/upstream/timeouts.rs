@@ -88,7 +88,7 @@ async fn a_call_that_gets_no_connection_waits_and_then_says_so() {
     let fake = Fake::play([slow.again()]);
     let (agent, history, run_id) = (agent(&json!({})), history(&["Hi"]), RunId::generate());
     let call = ModelCall { run_id: &run_id, agent: &agent, history: &history };
-    for (first_byte_timeout_ms, expected) in [(5000, None), (150, Some(Cause::Unreachable))] {
+    for (first_byte_timeout_ms, expected) in [(5000, None), (150, Some(Cause::Overloaded))] {
         let config = Config { connections_max: 1, first_byte_timeout_ms, ..config(&fake.base_url()) };
         let (upstream, mut ignore, mut ignore_too) = (upstream(&config), |_: &str| (), |_: &str| ());
         let both = join(upstream.answer(&call, &mut ignore), upstream.answer(&call, &mut ignore_too));

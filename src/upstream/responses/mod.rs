@@ -9,11 +9,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body::Reply;
+use super::call::Call;
 use super::client::{Client, Request};
-use super::deadline::Deadline;
 use super::failure::malformed;
 use super::provider::Provider;
-use super::retry::persevere;
 use super::words;
 use crate::domain::{Answer, Failure, ModelCall};
 use stream::Reading;
@@ -56,6 +55,7 @@ impl Responses {
     }
 
     async fn ask(&self, call: &ModelCall<'_>, deltas: &mut dyn FnMut(&str)) -> Result<Answer, Failure> {
+        let place = Call::begin(&self.client).await?;
         let model = call.agent.model.as_str();
         let request = Request {
             uri: self.provider.responses(),
@@ -63,31 +63,23 @@ impl Responses {
             run_id: Some(call.run_id),
             model: Some(model),
         };
-        let reply = self.send(&request).await?;
-        let request_id = reply.request_id.clone();
-        let mut reading = Reading::new(deltas, model, self.provider.key());
-        let outcome = reading.read(reply).await;
-        let response_id = reading.response_id();
-        match outcome {
-            Ok(answer) => Ok(Answer { response_id, request_id, ..answer }),
-            Err(failure) => Err(Failure { response_id, request_id, ..failure }),
-        }
+        let read = async |reply: Reply| {
+            let request_id = reply.request_id.clone();
+            let mut reading = Reading::new(deltas, model, self.provider.key());
+            let outcome = reading.read(reply).await;
+            let response_id = reading.response_id();
+            match outcome {
+                Ok(answer) => Ok(Answer { response_id, request_id, ..answer }),
+                Err(failure) => Err(Failure { response_id, ..failure }),
+            }
+        };
+        place.make(&request, read).await
     }
 
     async fn list(&self) -> Result<Vec<String>, Failure> {
         let request = Request { uri: self.provider.models(), body: Bytes::new(), run_id: None, model: None };
-        let mut reply = self.send(&request).await?;
-        let request_id = reply.request_id.clone();
-        let models = match reply.bytes(Bytes::new()).await {
-            Ok(body) => read_models(&body),
-            Err(failure) => Err(failure),
-        };
-        models.map_err(|failure| Failure { request_id, ..failure })
-    }
-
-    async fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
-        let deadline = Deadline::start(&self.provider);
-        persevere(self.provider.retries_max(), &deadline, async || self.client.send(request, &deadline).await).await
+        let read = async |mut reply: Reply| read_models(&reply.bytes(Bytes::new()).await?);
+        Call::begin(&self.client).await?.make(&request, read).await
     }
 }
 
