@@ -46,7 +46,7 @@ impl Writers {
         let patience = Duration::from_millis(config.acquire_timeout_ms);
         let ended = CancellationToken::new();
         let crew = Crew { queue: queue.clone(), patience, ended: ended.clone() };
-        spawn(options, config.writers, crew.queue.clone(), patience, ended).map_err(sqlx::Error::Io)?;
+        spawn(options, config.writers, queue, ended).map_err(sqlx::Error::Io)?;
         Ok(Self { crew: Arc::new(crew) })
     }
 
@@ -92,15 +92,9 @@ impl Drop for Crew {
     }
 }
 
-fn spawn(
-    options: PgConnectOptions,
-    count: u32,
-    queue: Arc<Queue>,
-    limit: Duration,
-    ended: CancellationToken,
-) -> io::Result<()> {
+fn spawn(options: PgConnectOptions, count: u32, queue: Arc<Queue>, ended: CancellationToken) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let target = Arc::new(Target::new(options, limit));
+    let target = Arc::new(Target::new(options));
     thread::Builder::new().name("writers".to_owned()).spawn(move || {
         let _ended = ended.drop_guard();
         let tasks = TaskTracker::new();

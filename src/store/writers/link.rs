@@ -16,6 +16,9 @@ use crate::store::Error;
 /// How long a silent connection is believed to be alive; a server or a proxy may have closed it since.
 const TRUST_MS: u64 = 10_000;
 
+/// How long a connection may take to be made, or to give a sign of life; turns do not wait in it meanwhile.
+const CONNECT_TIMEOUT_MS: u64 = 5_000;
+
 /// How long a statement may take before its connection counts as lost.
 const STATEMENT_TIMEOUT_MS: u64 = 30_000;
 
@@ -23,7 +26,6 @@ const STATEMENT_TIMEOUT_MS: u64 = 30_000;
 #[derive(Debug)]
 pub struct Target {
     options: PgConnectOptions,
-    connect_timeout: Duration,
     losses: AtomicU64,
 }
 
@@ -45,9 +47,9 @@ struct Line {
 pub type Outcomes<O> = Result<Vec<Result<O, Error>>, Error>;
 
 impl Target {
-    /// Connections with these options, each made within this time.
-    pub const fn new(options: PgConnectOptions, connect_timeout: Duration) -> Self {
-        Self { options, connect_timeout, losses: AtomicU64::new(0) }
+    /// Connections with these options.
+    pub const fn new(options: PgConnectOptions) -> Self {
+        Self { options, losses: AtomicU64::new(0) }
     }
 }
 
@@ -65,14 +67,14 @@ impl Link {
             if line.losses_known == losses_known && !is_doubtful {
                 return Ok(());
             }
-            if within(self.target.connect_timeout, line.connection.ping()).await.is_ok() {
+            if within(line.connection.ping()).await.is_ok() {
                 line.proven_at = Instant::now();
                 line.losses_known = losses_known;
                 return Ok(());
             }
             self.lose();
         }
-        let connection = within(self.target.connect_timeout, self.target.options.connect()).await?;
+        let connection = within(self.target.options.connect()).await?;
         self.line = Some(Line { connection, proven_at: Instant::now(), losses_known });
         Ok(())
     }
@@ -96,7 +98,7 @@ impl Link {
     /// Takes leave of the server.
     pub async fn close(self) {
         if let Some(line) = self.line
-            && let Err(error) = within(self.target.connect_timeout, line.connection.close()).await
+            && let Err(error) = within(line.connection.close()).await
         {
             log::debug!("error={error} A writer's connection ended without a farewell");
         }
@@ -108,7 +110,8 @@ impl Link {
     }
 }
 
-async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+async fn within<T>(step: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    let limit = Duration::from_millis(CONNECT_TIMEOUT_MS);
     Ok(timeout(limit, step).await.unwrap_or_else(|_| Err(silent()))?)
 }
 

@@ -66,7 +66,7 @@ impl App {
     pub async fn on(database_url: &SecretString, base_url: &str, settings: &str) -> Self {
         let mut text = String::new();
         writeln!(text, "server.listen = '127.0.0.1:0'\nserver.workers = 1\n").unwrap();
-        writeln!(text, "database.acquire_timeout_ms = 1000\nupstream.base_url = '{base_url}'\n{settings}").unwrap();
+        writeln!(text, "database.acquire_timeout_ms = 2000\nupstream.base_url = '{base_url}'\n{settings}").unwrap();
         let mut settings = Settings::from_text(&text).unwrap();
         settings.database.url = database_url.clone();
         settings.database.connections_max = settings.database.connections_max.min(CONNECTIONS_MAX);
