@@ -15,6 +15,9 @@ const BEATS_PER_LEASE: u32 = 3;
 /// How long the pulse rests after a hint, so that many hints are one look.
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
+/// How many awaited runs a look for a hint looks at, too.
+const RUNS_PER_HINT: usize = 64;
+
 /// How long the listener waits before it tries to listen again.
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -31,18 +34,20 @@ pub async fn run(service: Service) {
     let sweep_interval = Duration::from_millis(process.config.sweep_ms.into());
     let (mut beat_due, mut sweep_due) = (Instant::now(), Instant::now());
     let mut health = Health::default();
+    let mut is_hinted = false;
     while !process.is_released() {
         if Instant::now() >= beat_due {
             beat_due = Instant::now() + lease / BEATS_PER_LEASE;
             health.note(within(lease, beat(&process)).await);
         }
-        quietly(within(lease, watch(&process)).await);
+        quietly(within(lease, watch(&process, is_hinted)).await);
         if Instant::now() >= sweep_due {
             sweep_due = Instant::now() + sweep_interval;
             quietly(within(lease, sweep::sweep(&service)).await);
         }
         let due = beat_due.min(sweep_due).saturating_duration_since(Instant::now());
-        if timeout(poll.min(due), process.board.hinted()).await.is_ok() {
+        is_hinted = timeout(poll.min(due), process.board.hinted()).await.is_ok();
+        if is_hinted {
             sleep(LOOK_PAUSE).await;
         }
     }
@@ -74,8 +79,13 @@ async fn beat(process: &Process) -> Result<(), store::Error> {
     Ok(())
 }
 
-async fn watch(process: &Process) -> Result<(), store::Error> {
-    let (threads, runs) = process.board.awaited();
+/// Looks at everything that is awaited; a look for a hint leaves many runs to the next one, since what hints is a
+/// thread that became free.
+async fn watch(process: &Process, is_hinted: bool) -> Result<(), store::Error> {
+    let (threads, mut runs) = process.board.awaited();
+    if is_hinted && runs.len() > RUNS_PER_HINT {
+        runs.clear();
+    }
     if threads.is_empty() && process.board.running().is_empty() {
         return Ok(());
     }
