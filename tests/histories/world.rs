@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, Permissions};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -131,7 +132,9 @@ impl Cluster {
     /// A new, migrated one.
     pub async fn start(folder: &Folder) -> Self {
         let data_dir = folder.path().join("postgres");
-        let embedded = Embedded::start(&Config { data_dir: Some(data_dir.clone()), ..Config::default() }).unwrap();
+        let embedded =
+            Embedded::start(&Config { data_dir: Some(data_dir.clone()), port: free_port(), ..Config::default() });
+        let embedded = embedded.unwrap();
         let url = embedded.tcp_url();
         let pool = PgPool::connect(url.expose_secret()).await.unwrap();
         schema::migrate(&pool).await.unwrap();
@@ -146,6 +149,13 @@ impl Cluster {
         let Some(pid) = postmaster.ok().and_then(|lines| lines.lines().next()?.parse().ok()) else { return };
         let _ = kill(Pid::from_raw(pid), signal);
     }
+}
+
+/// One that neither another embedded Postgres nor an outgoing connection takes while ours is being restarted.
+fn free_port() -> u16 {
+    let ports = std::iter::repeat_with(|| fastrand::u16(26_000..32_000)).take(100);
+    let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.next().expect("a free port")
 }
 
 impl Folder {
