@@ -48,7 +48,7 @@ impl From<sqlx::Error> for Error {
             }
             let code = database.code().unwrap_or_default();
             let class = code.get(..2).unwrap_or_default();
-            let away = matches!(class, "08" | "40" | "53" | "57") || code == "25006";
+            let away = matches!(class, "08" | "28" | "40" | "53" | "57") || code == "25006";
             return if away { Self::Unavailable(error.into()) } else { Self::Statement(error.into()) };
         }
         match error {
