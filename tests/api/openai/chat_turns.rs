@@ -13,11 +13,16 @@ async fn a_turn_costs_two_round_trips_to_the_database() {
     let app = App::on(&wire.url, &Provider::start().base_url, "database.writers = 1").await;
     let thread_id = app.thread().await;
     app.chat(&thread_id, "Prepare the statements.").await.expect(200);
-    let before = wire.round_trips();
-    for turn in 0..5 {
-        app.chat(&thread_id, &format!("Turn {turn}")).await.expect(200);
+    let mut rounds = Vec::new();
+    for round in 0..4 {
+        let before = wire.round_trips();
+        for turn in 0..5 {
+            app.chat(&thread_id, &format!("Round {round}, turn {turn}")).await.expect(200);
+        }
+        rounds.push(wire.round_trips() - before);
     }
-    assert_eq!(wire.round_trips() - before, 10);
+    // A reconnection on a busy machine adds to its round; nothing takes away.
+    assert_eq!(rounds.iter().min(), Some(&10), "{rounds:?}");
 }
 
 #[actix_rt::test]
