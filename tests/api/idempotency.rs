@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Provider, fresh_database};
+use crate::harness::{Answer, App, Provider};
 
 fn question(thread_id: &str, text: &str) -> Value {
     json!({ "agent_id": "sample", "thread_id": thread_id, "user_input": text })
@@ -12,14 +12,9 @@ fn is_replayed(answer: &Answer) -> bool {
     answer.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
 }
 
-async fn two() -> (App, App) {
-    let (url, provider) = (fresh_database().await, Provider::start());
-    (App::on(&url, &provider.base_url, "").await, App::on(&url, &provider.base_url, "").await)
-}
-
 #[actix_rt::test]
 async fn the_same_key_and_body_have_the_same_answer_on_any_replica() {
-    let (one, two) = two().await;
+    let (one, two) = App::two().await;
     let body = question(&one.thread().await, "Once.");
     let first = one.post_with("/openai/chat", &[("idempotency-key", "a")], &body).await;
     for app in [&one, &two] {
@@ -32,7 +27,7 @@ async fn the_same_key_and_body_have_the_same_answer_on_any_replica() {
 
 #[actix_rt::test]
 async fn a_retry_while_the_first_attempt_runs_waits_for_its_answer() {
-    let (one, two) = two().await;
+    let (one, two) = App::two().await;
     let body = question(&one.thread().await, "[[simulate: slow_head=800]]");
     let retry = async {
         one.wait_for("runs where status = 'in_progress'", 1).await;
@@ -47,7 +42,7 @@ async fn a_retry_while_the_first_attempt_runs_waits_for_its_answer() {
 
 #[actix_rt::test]
 async fn many_at_once_with_one_key_are_one_turn() {
-    let (one, two) = two().await;
+    let (one, two) = App::two().await;
     let body = question(&one.thread().await, "Once only.");
     let sent = (0..20).map(|number| {
         let app = if number % 2 == 0 { &one } else { &two };

@@ -57,6 +57,12 @@ impl App {
         Self::with(base_url, "").await
     }
 
+    /// Two replicas on one database and one provider.
+    pub async fn two() -> (Self, Self) {
+        let (url, provider) = (fresh_database().await, Provider::start());
+        (Self::on(&url, &provider.base_url, "").await, Self::on(&url, &provider.base_url, "").await)
+    }
+
     /// The same with more settings (TOML).
     pub async fn with(base_url: &str, settings: &str) -> Self {
         Self::on(&fresh_database().await, base_url, settings).await

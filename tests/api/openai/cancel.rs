@@ -2,14 +2,13 @@
 
 use serde_json::json;
 
-use crate::harness::{App, Provider, fresh_database};
+use crate::harness::{App, Provider};
 
 const SLOW: &str = "[[simulate: slow_head=9000]]";
 
 #[actix_rt::test]
 async fn a_running_turn_is_cancelled_on_whichever_replica_it_runs() {
-    let (url, provider) = (fresh_database().await, Provider::start());
-    let (one, two) = (App::on(&url, &provider.base_url, "").await, App::on(&url, &provider.base_url, "").await);
+    let (one, two) = App::two().await;
     for by in [&one, &two] {
         let thread_id = one.thread().await;
         let cancelling = async {

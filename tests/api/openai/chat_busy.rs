@@ -2,19 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Provider, fresh_database};
+use crate::harness::{Answer, App, Provider};
 
 const SLOW: &str = "[[simulate: slow_head=600]]";
 
 async fn ask(app: &App, thread_id: &str, text: &str, on_busy: &str) -> Answer {
     let body = json!({ "agent_id": "sample", "thread_id": thread_id, "user_input": text, "on_busy": on_busy });
     app.post("/openai/chat", &body).await
-}
-
-/// Two replicas on one database and one provider.
-async fn two() -> (App, App) {
-    let (url, provider) = (fresh_database().await, Provider::start());
-    (App::on(&url, &provider.base_url, "").await, App::on(&url, &provider.base_url, "").await)
 }
 
 #[actix_rt::test]
@@ -32,7 +26,7 @@ async fn a_second_turn_waits_for_the_first() {
 
 #[actix_rt::test]
 async fn a_turn_of_another_replica_is_waited_for_too() {
-    let (one, two) = two().await;
+    let (one, two) = App::two().await;
     let thread_id = one.thread().await;
     let second = async {
         one.wait_for("runs where status = 'in_progress'", 1).await;
@@ -46,7 +40,7 @@ async fn a_turn_of_another_replica_is_waited_for_too() {
 
 #[actix_rt::test]
 async fn who_came_first_is_served_first() {
-    let (one, two) = two().await;
+    let (one, two) = App::two().await;
     let thread_id = one.thread().await;
     let texts = in_order(&one, &two, &thread_id).await;
     assert_eq!(texts, (0..6).map(|number| format!("Number {number}")).collect::<Vec<_>>());
@@ -104,7 +98,7 @@ async fn a_wait_that_runs_out_is_thread_busy_and_leaves_nothing() {
 
 #[actix_rt::test]
 async fn a_replacing_turn_cancels_the_running_one_and_both_questions_stay() {
-    let (one, two) = two().await;
+    let (one, two) = App::two().await;
     let thread_id = one.thread().await;
     let second = async {
         one.wait_for("runs where status = 'in_progress'", 1).await;
