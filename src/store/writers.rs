@@ -22,7 +22,7 @@ use crate::store::turns::{Closing, Opened, Opening};
 use crate::store::{Config, Error, connection};
 
 use link::{Link, Target};
-use queue::{LaneOf, Queue};
+use queue::{Item, LaneOf, Queue};
 
 /// A handle to the writers, cheap to clone; when the last one is dropped they write what still waits, and end.
 #[derive(Debug, Clone)]
@@ -55,8 +55,8 @@ impl Writers {
     /// [`Error::Crowded`] and [`Error::Waited`] mean that nothing was written. After [`Error::Unavailable`] the turn
     /// may have been opened or not. An opening whose caller goes away while it waits is not written.
     pub async fn open(&self, opening: Opening) -> Result<(Opening, Opened), Error> {
-        let bytes = text_bytes(&opening.content);
-        self.ask(|lanes| &mut lanes.openings, opening, bytes).await
+        let (bytes, in_order_of) = (text_bytes(&opening.content), Some(opening.thread_id.clone()));
+        self.ask(|lanes| &mut lanes.openings, Item { turn: opening, bytes, in_order_of }).await
     }
 
     /// Closes a turn and answers after its commit; `false` when its attempt no longer holds the run.
@@ -64,7 +64,8 @@ impl Writers {
     /// Errors are those of [`Writers::open`]. A closing is written even when its caller goes away.
     pub async fn close(&self, closing: Closing) -> Result<bool, Error> {
         let bytes = closing.answer.as_ref().map_or(0, |(_, content)| text_bytes(content));
-        let (_, closed) = self.ask(|lanes| &mut lanes.closings, closing, bytes).await?;
+        let item = Item { turn: closing, bytes, in_order_of: None };
+        let (_, closed) = self.ask(|lanes| &mut lanes.closings, item).await?;
         Ok(closed)
     }
 
@@ -74,9 +75,9 @@ impl Writers {
         self.crew.ended.cancelled().await;
     }
 
-    async fn ask<T, O>(&self, lane: LaneOf<T, O>, turn: T, bytes: usize) -> Result<(T, O), Error> {
+    async fn ask<T, O>(&self, lane: LaneOf<T, O>, item: Item<T>) -> Result<(T, O), Error> {
         let queue = &self.crew.queue;
-        let (number, mut reply) = queue.push(lane, turn, bytes)?;
+        let (number, mut reply) = queue.push(lane, item)?;
         let answer = match timeout(self.crew.patience, &mut reply).await {
             Ok(answer) => answer,
             Err(_) if queue.withdraw(lane, number) => return Err(Error::Waited),

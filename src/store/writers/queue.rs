@@ -1,10 +1,11 @@
 //! Turns that wait for a writer: two bounded lanes, first come, first served within each. Who writes is not here.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
+use crate::domain::ThreadId;
 use crate::store::Error;
 use crate::store::turns::{Closing, Opened, Opening};
 
@@ -46,13 +47,28 @@ pub struct Lanes {
 pub struct Lane<T, O> {
     waiting: VecDeque<Ticket<T, O>>,
     last_number: u64,
+    /// The threads of which a writer has turns in hand; others of theirs wait, since the later statement could commit
+    /// first.
+    held: HashSet<ThreadId>,
+    /// Whether a turn may wait that can be taken.
+    is_ready: bool,
+}
+
+/// What is put into a lane.
+#[derive(Debug)]
+pub struct Item<T> {
+    /// The turn.
+    pub turn: T,
+    /// What it weighs in its statement.
+    pub bytes: usize,
+    /// The thread whose turns are written in the order of their arrival.
+    pub in_order_of: Option<ThreadId>,
 }
 
 #[derive(Debug)]
 struct Ticket<T, O> {
     number: u64,
-    bytes: usize,
-    turn: T,
+    item: Item<T>,
     reply: Reply<T, O>,
 }
 
@@ -63,6 +79,8 @@ pub struct Batch<T, O> {
     pub turns: Vec<T>,
     /// In the order of the turns.
     pub replies: Vec<Reply<T, O>>,
+    /// The threads that no other writer has in hand until they are released.
+    pub held: Vec<ThreadId>,
 }
 
 /// What a writer writes next.
@@ -82,7 +100,7 @@ impl Queue {
     }
 
     /// Puts a turn at the end of its lane; answers its number there, and where its answer will come.
-    pub fn push<T, O>(&self, lane: LaneOf<T, O>, turn: T, bytes: usize) -> Result<(u64, Answer<T, O>), Error> {
+    pub fn push<T, O>(&self, lane: LaneOf<T, O>, item: Item<T>) -> Result<(u64, Answer<T, O>), Error> {
         let (reply, answer) = oneshot::channel();
         let mut lanes = self.lock();
         if lanes.is_closed {
@@ -94,7 +112,8 @@ impl Queue {
         }
         lane.last_number += 1;
         let number = lane.last_number;
-        lane.waiting.push_back(Ticket { number, bytes, turn, reply });
+        lane.waiting.push_back(Ticket { number, item, reply });
+        lane.is_ready = true;
         drop(lanes);
         self.wake();
         Ok((number, answer))
@@ -111,8 +130,8 @@ impl Queue {
     /// Waits until a turn waits; `false` when none does and none will.
     pub async fn has_work(&self) -> bool {
         loop {
-            let (is_empty, is_closed) = self.state();
-            if !is_empty {
+            let (is_ready, is_closed) = self.state();
+            if is_ready {
                 return true;
             }
             if is_closed {
@@ -131,12 +150,21 @@ impl Queue {
             Some(closings) => Some(Work::Closings(closings)),
             None => lanes.openings.take().map(Work::Openings),
         };
-        let is_empty = lanes.is_empty();
+        let is_ready = lanes.is_ready();
         drop(lanes);
-        if !is_empty {
+        if is_ready {
             self.wake();
         }
         work
+    }
+
+    /// Lets the turns of these threads be taken again, whose earlier ones are written.
+    pub fn release(&self, threads: &[ThreadId]) {
+        let lane = &mut self.lock().openings;
+        for thread_id in threads {
+            lane.held.remove(thread_id);
+        }
+        lane.is_ready = !lane.waiting.is_empty();
     }
 
     /// Wakes a writer that has nothing to do: the one that was busy last, whose connection is the freshest.
@@ -161,7 +189,7 @@ impl Queue {
 
     fn state(&self) -> (bool, bool) {
         let lanes = self.lock();
-        (lanes.is_empty(), lanes.is_closed)
+        (lanes.is_ready(), lanes.is_closed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {
@@ -170,8 +198,8 @@ impl Queue {
 }
 
 impl Lanes {
-    fn is_empty(&self) -> bool {
-        self.closings.waiting.is_empty() && self.openings.waiting.is_empty()
+    const fn is_ready(&self) -> bool {
+        self.closings.is_ready || self.openings.is_ready
     }
 }
 
@@ -184,20 +212,74 @@ impl<T, O> Batch<T, O> {
 }
 
 impl<T, O> Lane<T, O> {
-    const fn new() -> Self {
-        Self { waiting: VecDeque::new(), last_number: 0 }
+    fn new() -> Self {
+        Self { waiting: VecDeque::new(), last_number: 0, held: HashSet::new(), is_ready: false }
     }
 
     fn take(&mut self) -> Option<Batch<T, O>> {
+        let mut batch = Batch { turns: Vec::new(), replies: Vec::new(), held: Vec::new() };
+        let mut passed_over = Vec::new();
         let mut bytes = 0;
-        let fits = |ticket: &&Ticket<T, O>| {
-            bytes += ticket.bytes;
-            bytes <= BATCH_BYTES_MAX
-        };
-        let count = self.waiting.iter().take(BATCH_TURNS_MAX).take_while(fits).count();
-        let count = count.max(1).min(self.waiting.len());
-        let taken = self.waiting.drain(..count).map(|ticket| (ticket.turn, ticket.reply));
-        let (turns, replies): (Vec<T>, Vec<Reply<T, O>>) = taken.unzip();
-        (!turns.is_empty()).then_some(Batch { turns, replies })
+        self.is_ready = false;
+        while let Some(ticket) = self.waiting.pop_front() {
+            if ticket.item.in_order_of.as_ref().is_some_and(|thread_id| self.held.contains(thread_id)) {
+                passed_over.push(ticket);
+                continue;
+            }
+            bytes += ticket.item.bytes;
+            if batch.turns.len() == BATCH_TURNS_MAX || (bytes > BATCH_BYTES_MAX && !batch.turns.is_empty()) {
+                self.waiting.push_front(ticket);
+                self.is_ready = true;
+                break;
+            }
+            batch.turns.push(ticket.item.turn);
+            batch.replies.push(ticket.reply);
+            batch.held.extend(ticket.item.in_order_of);
+        }
+        for ticket in passed_over.into_iter().rev() {
+            self.waiting.push_front(ticket);
+        }
+        self.held.extend(batch.held.iter().cloned());
+        (!batch.turns.is_empty()).then_some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Numbers = Lane<u32, ()>;
+
+    fn push(lane: &mut Numbers, turn: u32, thread_id: &ThreadId) {
+        let item = Item { turn, bytes: 1, in_order_of: Some(thread_id.clone()) };
+        lane.last_number += 1;
+        lane.waiting.push_back(Ticket { number: lane.last_number, item, reply: oneshot::channel().0 });
+    }
+
+    fn taken(lane: &mut Numbers) -> Vec<u32> {
+        lane.take().map(|batch| batch.turns).unwrap_or_default()
+    }
+
+    #[test]
+    fn two_statements_never_hold_turns_of_one_thread() {
+        let (mut lane, one, other) = (Numbers::new(), ThreadId::generate(), ThreadId::generate());
+        push(&mut lane, 1, &one);
+        assert_eq!(taken(&mut lane), [1]);
+        push(&mut lane, 2, &one);
+        push(&mut lane, 3, &other);
+        push(&mut lane, 4, &one);
+        assert_eq!(taken(&mut lane), [3], "the thread of 1 is in hand");
+        assert!(!lane.is_ready, "nobody need look before a release");
+        lane.held.remove(&one);
+        assert_eq!(taken(&mut lane), [2, 4], "in the order of their arrival");
+    }
+
+    #[test]
+    fn a_full_statement_leaves_the_rest_in_order() {
+        let (mut lane, thread_id) = (Numbers::new(), ThreadId::generate());
+        (0..70).for_each(|turn| push(&mut lane, turn, &thread_id));
+        assert_eq!(taken(&mut lane).len(), BATCH_TURNS_MAX);
+        lane.held.clear();
+        assert_eq!(taken(&mut lane), [64, 65, 66, 67, 68, 69]);
     }
 }

@@ -43,8 +43,10 @@ pub async fn write(queue: Arc<Queue>, mut link: Link) {
                 .await;
             }
             Some(Work::Openings(mut batch)) => {
+                let held = std::mem::take(&mut batch.held);
                 batch.leave_out_the_gone();
                 settle(&mut link, batch, turns::open).await;
+                queue.release(&held);
             }
             None => {}
         }
@@ -59,7 +61,7 @@ async fn settle<T, O>(
     batch: Batch<T, O>,
     statement: impl AsyncFn(&mut PgConnection, &[T]) -> Outcomes<O>,
 ) {
-    let Batch { turns, replies } = batch;
+    let Batch { turns, replies, .. } = batch;
     if turns.is_empty() {
         return;
     }
