@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::domain::{Caller, IdempotencyKey, RunId, ThreadId};
+use crate::domain::{Caller, IdempotencyKey, RunId, RunStatus, ThreadId};
 use crate::service::idempotency::{Once, once};
 use crate::service::{Error, Service};
 use crate::store::replicas::Change;
@@ -16,7 +16,7 @@ pub struct Ended {
     /// Its run.
     pub run_id: RunId,
     /// The run's final state: `cancelled`, or what it came to in the last moment.
-    pub status: String,
+    pub status: RunStatus,
 }
 
 /// Cancels the thread's running turn and waits for its end.
@@ -50,7 +50,7 @@ async fn ended(service: &Service, thread_id: ThreadId, run_id: RunId) -> Result<
     loop {
         let outcome = turns::outcome(service.pool(), &run_id).await?;
         match outcome.map(|outcome| outcome.status) {
-            Some(status) if status != "cancelling" && status != "in_progress" => return Ok(Ended { run_id, status }),
+            Some(status) if !status.is_unfinished() => return Ok(Ended { run_id, status }),
             _ if timeout_at(deadline, place.woken()).await.is_ok() => {}
             _ => return Err(Error::StillRunning(run_id)),
         }

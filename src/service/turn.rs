@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId};
+use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId, RunStatus};
 use crate::service::board::{Stop, Waiting};
 use crate::service::chat::{Audience, Event, Reply};
 use crate::service::{Error, Service, closing};
@@ -117,9 +117,9 @@ async fn earlier(
     let process = &service.process;
     let place = process.board.wait(opening.thread_id.clone(), run_id.clone());
     let Some(outcome) = turns::outcome(service.pool(), run_id).await? else { return Ok(None) };
-    match outcome.status.as_str() {
-        "completed" => Ok(replayed(run_id, outcome).map(Claimed::Answered)),
-        "failed" => {
+    match outcome.status {
+        RunStatus::Completed => Ok(replayed(run_id, outcome).map(Claimed::Answered)),
+        RunStatus::Failed => {
             let caller = &opening.caller;
             let lease = process.lease();
             let claim = turns::reopen(service.pool(), &caller.actor, &caller.request_id, run_id, &lease).await?;
@@ -129,12 +129,14 @@ async fn earlier(
                 None => Err(Error::ThreadBusy(opening.thread_id.clone())),
             }
         }
-        "incomplete" | "cancelled" | "expired" => {
+        RunStatus::Incomplete | RunStatus::Cancelled | RunStatus::Expired => {
             let (code, sentence) = outcome.error.unwrap_or_default();
             Err(Error::Recorded { code, sentence })
         }
-        _ if timeout_at(deadline, place.woken()).await.is_ok() => Ok(None),
-        _ => Err(Error::StillRunning(run_id.clone())),
+        RunStatus::Queued | RunStatus::InProgress | RunStatus::RequiresAction | RunStatus::Cancelling => {
+            let waited = timeout_at(deadline, place.woken()).await;
+            waited.map_or_else(|_| Err(Error::StillRunning(run_id.clone())), |()| Ok(None))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::ThinData;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Caller, RunId, ThreadId};
+use crate::domain::{Caller, RunId, RunStatus, ThreadId};
 use crate::http::error::ApiError;
 use crate::http::extract::ValidJson;
 use crate::http::idempotency;
@@ -21,7 +21,7 @@ pub struct Request {
 pub struct Response {
     message: &'static str,
     run_id: RunId,
-    status: String,
+    status: RunStatus,
 }
 
 /// Ends the thread's running turn and answers when it has ended; `status` says what the run came to.

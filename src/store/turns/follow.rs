@@ -8,14 +8,14 @@ use sqlx::types::Json;
 
 use super::open::history;
 use super::{Claim, Lease};
-use crate::domain::{AgentConfig, AgentId, Caller, Content, MessageId, RunId, ThreadId, Usage, UserId};
-use crate::store::Error;
+use crate::domain::{AgentConfig, AgentId, Caller, Content, MessageId, RunId, RunStatus, ThreadId, Usage, UserId};
+use crate::store::{Error, undecodable};
 
 /// How a run stands.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The state, as the Assistants wire names it.
-    pub status: String,
+    /// The state.
+    pub status: RunStatus,
     /// The latest attempt.
     pub attempt: i32,
     /// The thread.
@@ -44,8 +44,9 @@ pub enum Cancelled {
 /// Looks a run up; nothing when it was never opened.
 pub async fn outcome(executor: impl PgExecutor<'_>, run_id: &RunId) -> Result<Option<Outcome>, Error> {
     let row = sqlx::query_file!("src/store/turns/outcome.sql", run_id.as_str()).fetch_optional(executor).await?;
-    Ok(row.map(|row| Outcome {
-        status: row.status,
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Outcome {
+        status: RunStatus::try_from(row.status).map_err(undecodable)?,
         attempt: row.attempt,
         thread_id: row.thread_id,
         agent_id: row.agent_id,

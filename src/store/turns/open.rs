@@ -151,8 +151,8 @@ async fn verdict(connection: &mut PgConnection, row: OpenedRow, opening: &Openin
         "opened" => Opened::Claimed(Box::new(claim(connection, row, opening).await?)),
         "opened_earlier" => Opened::Earlier(row.run_id),
         "in_line" => {
-            let policy = row.policy.and_then(|policy| OnBusy::try_from(policy).ok());
-            Opened::InLine(row.run_id, policy.unwrap_or(OnBusy::Wait))
+            let policy = row.policy.ok_or(sqlx::Error::RowNotFound)?;
+            Opened::InLine(row.run_id, OnBusy::try_from(policy).map_err(|reason| sqlx::Error::Decode(reason.into()))?)
         }
         "again" => Opened::Again,
         "key_reused" => Opened::KeyReused,
@@ -160,7 +160,8 @@ async fn verdict(connection: &mut PgConnection, row: OpenedRow, opening: &Openin
         "agent_deleted" => Opened::AgentDeleted,
         "agent_mismatch" => Opened::AgentMismatch,
         "thread_busy" => Opened::ThreadBusy,
-        _ => Opened::AgentNotFound,
+        "agent_not_found" => Opened::AgentNotFound,
+        other => return Err(sqlx::Error::Decode(format!("'{other}' is no verdict of an opening").into()).into()),
     })
 }
 
