@@ -1,5 +1,6 @@
 //! Plain data and rules that every layer shares; no I/O, no SQL, no HTTP.
 
+mod access_role;
 mod agent;
 mod call;
 mod caller;
@@ -10,6 +11,7 @@ mod message;
 mod on_busy;
 mod run;
 
+pub use access_role::AccessRole;
 pub use agent::{AgentConfig, AgentName, AgentRef, NameError};
 pub use call::{Answer, Cause, Failure, ModelCall, Usage};
 pub use caller::Caller;
