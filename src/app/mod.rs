@@ -16,10 +16,12 @@ use anyhow::{Context, bail};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::domain::{Caller, ProjectId};
+use crate::domain::{AccessRole, Caller, ProjectId};
 use crate::service::agents::{self, Applied, Definition};
-use crate::service::{Process, Service, pulse};
+use crate::service::auth::{Authenticator, Open};
+use crate::service::{Pools, Process, Service, pulse};
 use crate::settings::{Settings, read_agent_files};
+use crate::store::Writers;
 use crate::upstream::{Provider, Upstream};
 use crate::{http, simulator};
 
@@ -49,6 +51,8 @@ pub fn operator(actor: &str) -> anyhow::Result<Caller> {
     Ok(Caller {
         project_id: default_project()?,
         user_id: None,
+        role: AccessRole::Admin,
+        key_id: None,
         actor: actor.to_owned(),
         request_id: format!("req_{}", Uuid::now_v7().simple()),
     })
@@ -71,8 +75,7 @@ impl Application {
         let database = Database::open(&settings).await?;
         let applied = apply_folder(&database, &settings).await?;
         let writers = database.writers(&settings.database)?;
-        let (pool, pulse_pool) = (database.pool().clone(), database.pulse_pool().clone());
-        let process = Process::new(pool, writers, pulse_pool, settings.turns.clone());
+        let process = process(&settings, &database, writers)?;
         pulse::begin(&process).await?;
         let background = Background::start(process.clone(), provider.clone())?;
         let (server, addresses) = bind(&settings, &process, provider)?;
@@ -109,6 +112,15 @@ impl Application {
     }
 }
 
+fn process(settings: &Settings, database: &Database, writers: Writers) -> anyhow::Result<Process> {
+    let pools = Pools { pool: database.pool().clone(), pulse_pool: database.pulse_pool().clone() };
+    let is_local = settings.server.listen.ip().is_loopback();
+    let role = if is_local { AccessRole::Admin } else { AccessRole::Service };
+    let open = Open { project_id: default_project()?, role };
+    let authenticator = Authenticator::new(pools.pool.clone(), &settings.auth, open);
+    Ok(Process::new(authenticator, writers, pools, settings.turns.clone()))
+}
+
 /// Starts the simulator inside this process and answers its base URL.
 fn simulate(config: &simulator::Config) -> anyhow::Result<String> {
     let loopback = simulator::Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config.clone() };
@@ -134,14 +146,12 @@ async fn apply_folder(database: &Database, settings: &Settings) -> anyhow::Resul
 }
 
 fn bind(settings: &Settings, process: &Process, provider: Provider) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
-    let project = Data::new(default_project()?);
     let (config, process) = (Data::new(settings.server.clone()), process.clone());
     let body_bytes_max = settings.server.body_bytes_max;
     let server = HttpServer::new(move || {
         let service = Service::new(process.clone(), Upstream::new(&provider));
         App::new()
             .app_data(ThinData(service))
-            .app_data(project.clone())
             .app_data(config.clone())
             .app_data(PayloadConfig::new(body_bytes_max))
             .wrap(from_fn(http::assign_request_id))

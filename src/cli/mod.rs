@@ -2,10 +2,14 @@
 
 mod agents;
 mod health;
+mod keys;
 mod migrate;
 mod postgres;
+mod projects;
 mod serve;
 mod simulate;
+mod table;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +43,15 @@ enum Command {
     /// Agents as files.
     #[command(subcommand)]
     Agents(agents::Command),
+    /// Projects, which own everything.
+    #[command(subcommand)]
+    Projects(projects::Command),
+    /// A project's end users.
+    #[command(subcommand)]
+    Users(users::Command),
+    /// API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// The embedded Postgres.
     #[command(subcommand)]
     Postgres(postgres::Command),
@@ -61,6 +74,9 @@ impl Cli {
             Command::Migrate => in_system(migrate::run(settings)),
             Command::Simulate(arguments) => in_system(simulate::run(settings, arguments)),
             Command::Agents(command) => in_system(agents::run(settings, command)),
+            Command::Projects(command) => in_system(projects::run(settings, command)),
+            Command::Users(command) => in_system(users::run(settings, command)),
+            Command::Keys(command) => in_system(keys::run(settings, command)),
             Command::Postgres(command) => return postgres::run(&settings, command),
             Command::Health => health::run(&settings),
             Command::Settings => Ok(()),

@@ -1,6 +1,6 @@
 //! On whose behalf something is done; decided once per request and passed down.
 
-use crate::domain::{ProjectId, UserId};
+use crate::domain::{AccessRole, KeyId, ProjectId, UserId};
 
 /// The authenticated party behind a request or a command.
 #[derive(Debug, Clone)]
@@ -9,7 +9,11 @@ pub struct Caller {
     pub project_id: ProjectId,
     /// The one user whose threads are visible; none: all of the project's.
     pub user_id: Option<UserId>,
-    /// How the audit names the party, such as `open` or `cli`.
+    /// What the credential may do.
+    pub role: AccessRole,
+    /// The key that was shown, where it was one.
+    pub key_id: Option<KeyId>,
+    /// How the audit names the party: `key:` and its id, `jwt:` and its subject, or such as `open` or `cli`.
     pub actor: String,
     /// The id under which the request is found in logs and audit.
     pub request_id: String,

@@ -30,6 +30,9 @@ pub mod kind {
     /// Ids of end users.
     #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub enum User {}
+    /// Ids of API keys, which are no secrets.
+    #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Key {}
     /// Ids of agents; the prefix is the Assistants wire's.
     #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub enum Agent {}
@@ -49,6 +52,9 @@ pub mod kind {
     impl Kind for User {
         const PREFIX: &'static str = "user_";
     }
+    impl Kind for Key {
+        const PREFIX: &'static str = "key_";
+    }
     impl Kind for Agent {
         const PREFIX: &'static str = "asst_";
     }
@@ -67,6 +73,8 @@ pub mod kind {
 pub type ProjectId = Id<kind::Project>;
 /// The id of an end user inside a project.
 pub type UserId = Id<kind::User>;
+/// The id of an API key.
+pub type KeyId = Id<kind::Key>;
 /// The id of an agent.
 pub type AgentId = Id<kind::Agent>;
 /// The id of a thread.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use log::Level;
 use serde::Serialize;
@@ -99,6 +99,12 @@ impl From<Error> for ApiError {
             Error::AgentMismatch { .. } => refused("agent_mismatch"),
             Error::ThreadNotFound(_) => refused("thread_not_found"),
             Error::ThreadBusy(_) => refused("thread_busy"),
+            Error::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", sentence),
+            Error::ActsForItself => refused("invalid_user_header"),
+            Error::NotFound { kind, .. } => Self::new(StatusCode::NOT_FOUND, format!("{kind}_not_found"), sentence),
+            Error::ProjectNameTaken(_) => refused("project_name_taken"),
+            Error::InvalidField(_) => refused("invalid_field"),
+            Error::Forbidden => refused("forbidden"),
             Error::NothingToCancel(_) => refused("no_running_turn"),
             Error::StillRunning(_) => refused("turn_still_running"),
             Error::KeyReused => refused("idempotency_key_reused"),
@@ -134,6 +140,9 @@ impl ResponseError for ApiError {
         let mut answer = HttpResponse::build(self.status);
         if self.status == StatusCode::SERVICE_UNAVAILABLE || PASSING.contains(&self.code.as_ref()) {
             answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"threadkeep\""));
         }
         answer.json(self.envelope())
     }

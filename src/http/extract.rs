@@ -7,17 +7,17 @@ use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Data};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use tokio::time::timeout;
 
-use crate::domain::{Caller, IdempotencyKey, ProjectId};
+use crate::domain::{Caller, IdempotencyKey};
 use crate::http::Config;
 use crate::http::error::ApiError;
 use crate::http::idempotency::KeyClaim;
-use crate::http::request_id;
+use crate::service;
 
 /// A JSON body of type `T` and the key under which the request may be repeated; anything else is a 400 that names the
 /// field, or a 413.
@@ -33,7 +33,7 @@ impl FromRequest for Caller {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    /// Without credentials configured, everyone is the default project's.
+    /// The caller whom the credential was found to be; 401 on a route that asks for none.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request))
     }
@@ -61,14 +61,8 @@ impl<T: DeserializeOwned> FromRequest for ValidJson<T> {
 
 /// Who sends this request.
 pub fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
-    let project_id = request.app_data::<Data<ProjectId>>().map(|id| id.get_ref().clone());
-    let missing = ApiError::bad_payload("unauthenticated", "No project is configured for this address.");
-    project_id.ok_or(missing).map(|project_id| Caller {
-        project_id,
-        user_id: None,
-        actor: "open".to_owned(),
-        request_id: request_id::of(request),
-    })
+    let caller = request.extensions().get::<Caller>().cloned();
+    Ok(caller.ok_or(service::Error::Unauthenticated)?)
 }
 
 fn is_json(request: &HttpRequest) -> Result<(), ApiError> {

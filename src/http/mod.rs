@@ -1,5 +1,6 @@
 //! The wire: URLs, extractors, envelopes; every surface calls the same service functions.
 
+mod authenticate;
 mod error;
 mod extract;
 mod health;

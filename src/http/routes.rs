@@ -1,16 +1,19 @@
 //! Every URL of every surface, and nothing else.
 
+use actix_web::dev::HttpServiceFactory;
+use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, get, head, post, resource, to};
 use actix_web::{Resource, Route};
 
+use crate::http::authenticate::authenticate;
 use crate::http::openai::{cancel, chat, delete_agent, initialize, models};
 use crate::http::{error, health};
 
 /// Registers every route.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(at("/healthz", get().to(health::healthz)).route(head().to(health::healthz)))
-        .service(at("/readyz", get().to(health::readyz)).route(head().to(health::readyz)))
+        .service(open("/healthz", get().to(health::healthz)).route(head().to(health::healthz)))
+        .service(open("/readyz", get().to(health::readyz)).route(head().to(health::readyz)))
         .service(at("/openai/get_models", get().to(models::get_models)))
         .service(at("/openai/initialize", post().to(initialize::initialize)))
         .service(at("/openai/chat", post().to(chat::chat)))
@@ -19,7 +22,12 @@ pub fn configure(config: &mut ServiceConfig) {
         .default_service(to(error::route_not_found));
 }
 
-/// One route; any other method on its path is answered in the common envelope.
-fn at(path: &str, route: Route) -> Resource {
+/// One route for callers with a credential.
+fn at(path: &str, route: Route) -> impl HttpServiceFactory + 'static {
+    open(path, route).wrap(from_fn(authenticate))
+}
+
+/// One route for everybody; any other method on its path is answered in the common envelope.
+fn open(path: &str, route: Route) -> Resource {
     resource(path).route(route).default_service(to(error::method_not_allowed))
 }

@@ -4,8 +4,10 @@ use crate::domain::{AgentId, AgentRef, Caller, IdempotencyKey};
 use crate::service::idempotency::{Once, once};
 use crate::service::{Error, Service};
 use crate::store;
+use crate::store::agents::Deleted;
 
-/// Tombstones a living agent and answers its id; [`Error::AgentNotFound`] when there is none.
+/// Tombstones a living agent and answers its id; [`Error::AgentNotFound`] when there is none, and
+/// [`Error::Forbidden`] when it is shared and the caller is one user.
 pub async fn delete_agent(
     service: &Service,
     caller: &Caller,
@@ -13,8 +15,11 @@ pub async fn delete_agent(
     agent: AgentRef,
 ) -> Result<Once<AgentId>, Error> {
     once(service, caller, key, "/openai/delete_agent", async |connection| {
-        let deleted = store::agents::delete(connection, caller, &agent).await?;
-        deleted.ok_or_else(|| Error::AgentNotFound(agent.clone()))
+        match store::agents::delete(connection, caller, &agent).await? {
+            Deleted::Tombstoned(agent_id) => Ok(agent_id),
+            Deleted::Shared => Err(Error::Forbidden),
+            Deleted::NotFound => Err(Error::AgentNotFound(agent.clone())),
+        }
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! One file per use case: owns the decisions and the ids; knows neither HTTP's wire nor SQL's text.
 
 pub mod agents;
+pub mod auth;
 mod board;
 pub mod cancel;
 pub mod chat;
@@ -10,20 +11,23 @@ pub mod delete_agent;
 pub mod health;
 pub mod idempotency;
 pub mod initialize;
+pub mod keys;
 pub mod models;
 mod process;
+pub mod projects;
 pub mod pulse;
 mod sweep;
 mod turn;
+pub mod users;
 
 use std::rc::Rc;
 
-use crate::domain::{AgentRef, Failure, RunId, ThreadId};
+use crate::domain::{AgentRef, Failure, Label, RunId, ThreadId};
 use crate::store::{self, PgPool};
 use crate::upstream::Upstream;
 
 pub use config::Config;
-pub use process::Process;
+pub use process::{Pools, Process};
 
 /// Everything a use case needs; one per worker, since the HTTP client belongs to a thread, and cheap to clone.
 #[derive(Clone)]
@@ -57,6 +61,29 @@ pub enum Error {
     /// Another turn of the thread is running.
     #[error("The thread '{0}' is answering another message; try again when that turn has ended.")]
     ThreadBusy(ThreadId),
+    /// No credential, or one that does not work.
+    #[error("A valid credential is needed: send it as 'Authorization: Bearer …'.")]
+    Unauthenticated,
+    /// A user's credential named a user.
+    #[error("Threadkeep-User: a user's own credential acts for that user only; leave the header out.")]
+    ActsForItself,
+    /// The credential is valid, but its role does not go so far.
+    #[error("This credential's role does not allow this.")]
+    Forbidden,
+    /// Nothing of this kind has this id or name.
+    #[error("There is no {kind} '{name}'.")]
+    NotFound {
+        /// Such as `project`.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// Another project has the name.
+    #[error("There is a project named '{0}' already.")]
+    ProjectNameTaken(Label),
+    /// A field of an administrator's order cannot be used; the sentence names it.
+    #[error("{0}.")]
+    InvalidField(&'static str),
     /// The thread has no turn that could be cancelled.
     #[error("The thread '{0}' has no running turn.")]
     NothingToCancel(ThreadId),
@@ -102,7 +129,9 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) | store::Error::Crowded | store::Error::Waited => Self::Unavailable(error),
-            store::Error::AgentNameTaken | store::Error::Statement(_) => Self::Internal(error),
+            store::Error::AgentNameTaken | store::Error::ProjectNameTaken | store::Error::Statement(_) => {
+                Self::Internal(error)
+            }
         }
     }
 }

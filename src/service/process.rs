@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::service::Config;
+use crate::service::auth::Authenticator;
 use crate::service::board::Board;
 use crate::store::turns::Lease;
 use crate::store::{self, PgPool, Writers, replicas};
@@ -18,6 +19,8 @@ use crate::store::{self, PgPool, Writers, replicas};
 pub struct Process {
     /// The connections that requests use.
     pub pool: PgPool,
+    /// Who may call.
+    pub authenticator: Authenticator,
     /// The connections that open and close turns.
     pub writers: Writers,
     /// The connections of the pulse, so that no load on the others can stop it.
@@ -33,11 +36,22 @@ pub struct Process {
     released: Arc<AtomicBool>,
 }
 
+/// The connections that are not the writers'.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// For requests.
+    pub pool: PgPool,
+    /// For the pulse.
+    pub pulse_pool: PgPool,
+}
+
 impl Process {
     /// A process of a new name.
-    pub fn new(pool: PgPool, writers: Writers, pulse_pool: PgPool, config: Config) -> Self {
+    pub fn new(authenticator: Authenticator, writers: Writers, pools: Pools, config: Config) -> Self {
+        let Pools { pool, pulse_pool } = pools;
         Self {
             pool,
+            authenticator,
             writers,
             pulse_pool,
             config,

@@ -1,6 +1,6 @@
 //! What dead or stalled replicas left behind: runs are ended or tried once more, durable questions are asked.
 
-use crate::domain::{Caller, OnBusy, causes};
+use crate::domain::{AccessRole, Caller, OnBusy, causes};
 use crate::service::chat::{self, Audience};
 use crate::service::{Service, turn};
 use crate::store;
@@ -70,7 +70,9 @@ fn opening(service: &Service, adopted: Adopted) -> Opening {
     Opening {
         caller: Caller {
             project_id: adopted.project_id,
+            role: AccessRole::Service,
             user_id: question.user_id,
+            key_id: question.key_id,
             actor: question.actor,
             request_id: question.request_id,
         },

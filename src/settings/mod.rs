@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 pub use agent_files::read as read_agent_files;
 
+use crate::service::auth::Mode;
 use crate::{http, postgres, service, simulator, store, upstream};
 
 /// Every section of `config/default.toml`; each layer owns the shape of its own.
@@ -32,7 +33,7 @@ pub struct Settings {
     /// How turns behave.
     pub turns: service::Config,
     /// Who may call.
-    pub auth: Auth,
+    pub auth: service::auth::Config,
     /// Agents as files.
     pub agents: Agents,
     /// The simulator.
@@ -62,36 +63,6 @@ impl TryFrom<String> for ConversationState {
         match text.as_str() {
             "local" => Ok(Self::Local),
             other => Err(format!("'{other}' is not allowed, only \"local\" is")),
-        }
-    }
-}
-
-/// Section `auth`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Auth {
-    /// Who may call.
-    pub mode: AuthMode,
-}
-
-/// Who may call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum AuthMode {
-    /// Everyone, on a loopback address; no start on any other.
-    Auto,
-    /// Everyone, on any address.
-    Open,
-}
-
-impl TryFrom<String> for AuthMode {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.as_str() {
-            "auto" => Ok(Self::Auto),
-            "open" => Ok(Self::Open),
-            other => Err(format!("'{other}' is not allowed, only \"auto\" and \"open\" are")),
         }
     }
 }
@@ -162,12 +133,14 @@ impl Settings {
 
     fn validate(&self) -> anyhow::Result<()> {
         let listen = self.server.listen;
-        if self.auth.mode == AuthMode::Auto && !listen.ip().is_loopback() {
+        if self.auth.mode == Mode::Auto && !listen.ip().is_loopback() {
             bail!(
-                "server.listen is {listen}, which others can reach, but no credentials are configured: listen on \
-                 127.0.0.1, or set auth.mode = \"open\" where something in front authenticates"
+                "server.listen is {listen}, which others can reach, but no credentials are asked for: set auth.mode = \
+                 \"keys\" and make a key with `threadkeep keys create`, or listen on 127.0.0.1, or set auth.mode = \
+                 \"open\" where something in front authenticates"
             );
         }
+        self.auth.validate().map_err(anyhow::Error::msg)?;
         self.turns.validate().map_err(anyhow::Error::msg)?;
         for (key, is_zero) in [
             ("database.connections_max", self.database.connections_max == 0),

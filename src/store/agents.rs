@@ -6,7 +6,7 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, OnBusy};
+use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, OnBusy, UserId};
 use crate::store::Error;
 
 /// An agent with the configuration of its current version.
@@ -33,6 +33,17 @@ pub enum Applied {
     Changed(i32),
     /// The configuration was the same.
     Unchanged,
+}
+
+/// What a deletion came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// The agent is a tombstone now.
+    Tombstoned(AgentId),
+    /// The agent is the whole project's, which none of its users may change.
+    Shared,
+    /// The caller has no such living agent.
+    NotFound,
 }
 
 /// Makes the living agent of this name have this configuration, in one statement with its audit event; `new_id`
@@ -71,32 +82,40 @@ pub async fn apply(
     })
 }
 
-/// Tombstones a living agent, with the audit event; answers its id, or nothing when there is no such agent.
-pub async fn delete(
-    executor: impl PgExecutor<'_>,
-    caller: &Caller,
-    agent: &AgentRef,
-) -> Result<Option<AgentId>, Error> {
-    let deleted = sqlx::query_scalar!(
+/// Tombstones a living agent, with the audit event, unless it is shared and the caller is one of its users.
+pub async fn delete(executor: impl PgExecutor<'_>, caller: &Caller, agent: &AgentRef) -> Result<Deleted, Error> {
+    let row = sqlx::query!(
         r#"
-        with deleted as (
+        with visible as (
+            select id, user_id from visible_agents($1, $5, $2)
+        ), deleted as (
             update agents set deleted_at = now()
-            where project_id = $1 and deleted_at is null and (id = $2 or name = $2)
-            returning id, project_id
+            from visible
+            where agents.id = visible.id and agents.deleted_at is null and ($5::text is null or visible.user_id = $5)
+            returning agents.id, agents.project_id
         ), audited as (
             insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
             select project_id, $3, 'agent.deleted', id, 'ok', $4 from deleted
         )
-        select id as "id!: AgentId" from deleted
+        select visible.user_id is null as "is_shared!", deleted.id as "id?: AgentId"
+        from visible left join deleted on deleted.id = visible.id
         "#,
         caller.project_id.as_str(),
         agent.as_str(),
         caller.actor,
         caller.request_id,
+        caller.user_id.as_ref().map(UserId::as_str),
     )
     .fetch_optional(executor)
     .await?;
-    Ok(deleted)
+    Ok(match row {
+        Some(row) => match row.id {
+            Some(agent_id) => Deleted::Tombstoned(agent_id),
+            None if row.is_shared && caller.user_id.is_some() => Deleted::Shared,
+            None => Deleted::NotFound,
+        },
+        None => Deleted::NotFound,
+    })
 }
 
 /// The project's living agents by name; with `agent`, only that one.
@@ -115,11 +134,13 @@ pub async fn list(
         from agents
         join agent_versions versions on versions.agent_id = agents.id and versions.version = agents.version
         where agents.project_id = $1 and agents.deleted_at is null
-          and ($2::text is null or agents.id = $2 or agents.name = $2)
+          and ($3::text is null or agents.user_id is null or agents.user_id = $3)
+          and ($2::text is null or agents.id = (select id from visible_agents($1, $3, $2)))
         order by agents.name nulls last, agents.id
         "#,
         caller.project_id.as_str(),
         agent.map(AgentRef::as_str),
+        caller.user_id.as_ref().map(UserId::as_str),
     )
     .fetch_all(executor)
     .await?;

@@ -4,10 +4,13 @@ pub mod agents;
 mod connection;
 pub mod idempotency;
 mod ids;
+pub mod keys;
+pub mod projects;
 pub mod replicas;
 pub mod schema;
 pub mod threads;
 pub mod turns;
+pub mod users;
 mod writers;
 
 use std::error::Error as StdError;
@@ -35,6 +38,9 @@ pub enum Error {
     /// An agent of this name lives already.
     #[error("another agent of this project has this name")]
     AgentNameTaken,
+    /// Another project has this name.
+    #[error("another project has this name")]
+    ProjectNameTaken,
     /// Anything else: a defect of ours.
     #[error("the database refused a statement")]
     Statement(#[source] Arc<sqlx::Error>),
@@ -43,8 +49,10 @@ pub enum Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::Database(database) = &error {
-            if database.constraint() == Some("agents_living_name_unique") {
-                return Self::AgentNameTaken;
+            match database.constraint() {
+                Some("agents_living_name_unique") => return Self::AgentNameTaken,
+                Some("projects_name_unique") => return Self::ProjectNameTaken,
+                _ => {}
             }
             let code = database.code().unwrap_or_default();
             let class = code.get(..2).unwrap_or_default();

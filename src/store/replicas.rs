@@ -5,7 +5,7 @@ use sqlx::postgres::PgListener;
 use sqlx::types::Json;
 use sqlx::{PgExecutor, PgPool};
 
-use crate::domain::{AgentRef, Content, MessageId, ProjectId, RunId, ThreadId, UserId};
+use crate::domain::{AgentRef, Content, KeyId, MessageId, ProjectId, RunId, ThreadId, UserId};
 use crate::store::Error;
 
 /// The channel on which a thread's id says that something of it changed; a hint and never the only way to know.
@@ -57,6 +57,9 @@ pub struct Question {
     pub message_id: MessageId,
     /// The message.
     pub content: Content,
+    /// The key that asks, where it is one.
+    #[serde(default)]
+    pub key_id: Option<KeyId>,
     /// How the audit names who asks.
     pub actor: String,
     /// The request that asked.

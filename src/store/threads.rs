@@ -17,9 +17,7 @@ pub async fn create(
         r#"
         with created as (
             insert into threads (id, project_id, user_id, agent_id)
-            select $1, agents.project_id, $3, agents.id
-            from agents
-            where agents.project_id = $2 and agents.deleted_at is null and (agents.id = $4 or agents.name = $4)
+            select $1, agents.project_id, $3, agents.id from visible_agents($2, $3, $4) agents
             returning id, project_id, agent_id
         ), audited as (
             insert into audit_events (project_id, actor, action, subject_id, thread_id, outcome, request_id)

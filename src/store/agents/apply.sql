@@ -22,7 +22,7 @@ with wanted as (
 ), created as (
     insert into agents (id, project_id, name, version)
     select $3, $1, $2, 1 where not exists (select from present)
-    on conflict (project_id, name) where deleted_at is null do nothing
+    on conflict (project_id, coalesce(user_id, ''), name) where deleted_at is null do nothing
     returning id, version
 ), changed as (
     update agents set version = agents.version + 1

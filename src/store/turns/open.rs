@@ -9,8 +9,8 @@ use sqlx::types::Json;
 
 use super::{FIRST_ATTEMPT, column, contents};
 use crate::domain::{
-    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, Message, MessageId, OnBusy, Role, RunId, ThreadId,
-    UserId,
+    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, KeyId, Message, MessageId, OnBusy, Role, RunId,
+    ThreadId, UserId,
 };
 use crate::store::{Error, undecodable};
 
@@ -117,6 +117,7 @@ pub async fn open(connection: &mut PgConnection, openings: &[Opening]) -> Result
         &column(openings, |turn| turn.key.as_ref().and_then(|key| key.family.as_deref())) as _,
         &key(|key| &key.fingerprint) as _,
         &column(openings, |turn| turn.key.as_ref().map(|key| key.keep_ms)) as _,
+        &column(openings, |turn| turn.caller.key_id.as_ref().map(KeyId::as_str)) as _,
     )
     .fetch_all(&mut *connection)
     .await?;

@@ -6,12 +6,12 @@ with asked as (
     select *
     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[],
-                $16::text[], $17::text[], $18::bigint[]) with ordinality
+                $16::text[], $17::text[], $18::bigint[], $19::text[]) with ordinality
          as asked (project_id, user_id, thread_id, agent, new_run_id, message_id, content, actor, request_id,
                    lease_owner, lease_ms, on_busy, on_busy_default, scope, key, key_family, fingerprint, key_ms,
-                   ordinal)
+                   key_id, ordinal)
 ), found as (
-    select asked.*, threads.id as found_thread_id, agents.id as agent_id, agents.version as agent_version,
+    select asked.*, threads.id as found_thread_id, threads.user_id as thread_user_id, agents.id as agent_id, agents.version as agent_version,
            agents.deleted_at is not null as agent_deleted,
            coalesce(agents.id = asked.agent or agents.name = asked.agent, false) as agent_matches,
            coalesce(asked.on_busy, versions.on_busy, asked.on_busy_default) as policy,
@@ -56,10 +56,10 @@ with asked as (
     left join turn_tickets own on own.run_id = sound.run_id
     where sound.key is null or sound.prior_run_id is not null or keyed.run_id is not null
 ), opened as (
-    insert into runs (id, project_id, thread_id, agent_id, agent_version, status, attempt, lease_owner, lease_until,
-                      request_id, started_at)
-    select run_id, project_id, thread_id, agent_id, agent_version, 'in_progress', 1, lease_owner,
-           now() + lease_ms * interval '1 millisecond', request_id, now()
+    insert into runs (id, project_id, thread_id, user_id, key_id, agent_id, agent_version, status, attempt,
+                      lease_owner, lease_until, request_id, started_at)
+    select run_id, project_id, thread_id, thread_user_id, key_id, agent_id, agent_version, 'in_progress', 1,
+           lease_owner, now() + lease_ms * interval '1 millisecond', request_id, now()
     from ready
     where not stands_behind
     order by thread_id, ordinal
@@ -87,8 +87,9 @@ with asked as (
     insert into turn_tickets (project_id, thread_id, run_id, replica_id, question)
     select ready.project_id, ready.thread_id, ready.run_id, ready.lease_owner,
            case when ready.policy = 'queue' then jsonb_build_object(
-               'user_id', ready.user_id, 'agent', ready.agent, 'message_id', ready.message_id,
-               'content', ready.content::jsonb, 'actor', ready.actor, 'request_id', ready.request_id) end
+               'user_id', ready.user_id, 'key_id', ready.key_id, 'agent', ready.agent,
+               'message_id', ready.message_id, 'content', ready.content::jsonb, 'actor', ready.actor,
+               'request_id', ready.request_id) end
     from ready left join opened on opened.id = ready.run_id
     where opened.id is null and not ready.holds_ticket and ready.policy in ('wait', 'queue', 'replace')
     order by ready.ordinal
@@ -115,6 +116,7 @@ select case
            when found.agent_matches then 'in_line'
            when exists (select from agents named
                         where named.project_id = found.project_id
+                          and (named.user_id is null or found.user_id is null or named.user_id = found.user_id)
                           and (named.id = found.agent or named.name = found.agent and named.deleted_at is null))
                then 'agent_mismatch'
            else 'agent_not_found'

@@ -100,7 +100,7 @@ fn is_refused(error: &Error) -> bool {
         Error::Unavailable(error) => {
             error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code.starts_with("40"))
         }
-        Error::Crowded | Error::Waited | Error::AgentNameTaken => false,
+        Error::Crowded | Error::Waited | Error::AgentNameTaken | Error::ProjectNameTaken => false,
     }
 }
 

@@ -1,0 +1,64 @@
+//! Who calls: a request's credential becomes its caller before any handler sees it.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::web::ThinData;
+use actix_web::{Error, HttpMessage};
+
+use crate::domain::{Caller, Label};
+use crate::http::error::ApiError;
+use crate::http::request_id;
+use crate::service::auth::{self, Shown};
+use crate::service::{self, Service};
+
+/// The header that names the user for whom a trusted backend acts, by the project's own id.
+const ACTS_FOR: &str = "threadkeep-user";
+
+/// The longest credential; a token of an issuer has a few thousand characters at most.
+const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;
+
+/// Middleware: gives the request its caller, or answers 401.
+pub async fn authenticate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    match caller(&request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.call(request).await?.map_into_left_body())
+        }
+        Err(error) => Ok(request.error_response(error).map_into_right_body()),
+    }
+}
+
+async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
+    let service = request.app_data::<ThinData<Service>>().ok_or(service::Error::Unauthenticated)?;
+    let shown = Shown {
+        credential: bearer(request.headers()),
+        acts_for: acts_for(request.headers())?,
+        request_id: request_id::of(request.request()),
+    };
+    Ok(auth::authenticate(service, shown).await?)
+}
+
+/// The bearer of exactly one `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(AUTHORIZATION);
+    let (first, None) = (given.next()?, given.next()) else { return None };
+    let (scheme, credential) = first.to_str().ok()?.split_once(' ')?;
+    let credential = credential.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && credential.len() <= CREDENTIAL_BYTES_MAX).then_some(credential)
+}
+
+fn acts_for(headers: &HeaderMap) -> Result<Option<Label>, ApiError> {
+    let mut given = headers.get_all(ACTS_FOR);
+    let Some(first) = given.next() else { return Ok(None) };
+    let refused = |reason: &str| ApiError::bad_payload("invalid_user_header", format!("Threadkeep-User: {reason}."));
+    if given.next().is_some() {
+        return Err(refused("must be given once"));
+    }
+    let text = str::from_utf8(first.as_bytes()).map_err(|_| refused("must be UTF-8"))?;
+    Label::try_from(text.to_owned()).map(Some).map_err(|reason| refused(&reason.to_string()))
+}

@@ -1,0 +1,60 @@
+//! A bounded memory of what the database said a short while ago; what it denied is never remembered.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+
+/// Remembers values by their keys for a fixed time; many who ask for one forgotten value at once ask the database once.
+#[derive(Debug, Clone)]
+pub struct Memory<K, V> {
+    known: Arc<Cache<K, Known<V>>>,
+    keep: Duration,
+}
+
+#[derive(Debug, Clone)]
+struct Known<V> {
+    value: V,
+    since: Instant,
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
+    /// A memory for at most so many values, each for so long.
+    pub fn new(values_max: usize, keep: Duration) -> Self {
+        Self { known: Arc::new(Cache::new(values_max)), keep }
+    }
+
+    /// The remembered value, or what `load` says, which is remembered unless it is an error.
+    pub async fn recall<E>(&self, key: &K, load: impl Future<Output = Result<V, E>>) -> Result<V, E> {
+        if let Some(known) = self.known.get(key) {
+            if known.since.elapsed() < self.keep {
+                return Ok(known.value);
+            }
+            self.known.remove(key);
+        }
+        let loaded = async { load.await.map(|value| Known { value, since: Instant::now() }) };
+        Ok(self.known.get_or_insert_async(key, loaded).await?.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_value_is_asked_for_once_until_its_time_is_over() {
+        let memory: Memory<u8, u8> = Memory::new(8, Duration::from_millis(50));
+        assert_eq!(memory.recall(&1, async { Ok::<_, ()>(10) }).await, Ok(10));
+        assert_eq!(memory.recall(&1, async { Ok::<_, ()>(11) }).await, Ok(10));
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert_eq!(memory.recall(&1, async { Ok::<_, ()>(12) }).await, Ok(12));
+    }
+
+    #[actix_rt::test]
+    async fn a_denial_is_not_remembered() {
+        let memory: Memory<u8, u8> = Memory::new(8, Duration::from_mins(1));
+        assert_eq!(memory.recall(&1, async { Err("no") }).await, Err("no"));
+        assert_eq!(memory.recall(&1, async { Ok::<_, &str>(1) }).await, Ok(1));
+    }
+}
