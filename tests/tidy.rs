@@ -89,6 +89,58 @@ fn sql(files: &[Source]) -> Vec<String> {
     })
 }
 
+/// What belongs to a project, and the statements that name none of it from outside, with their reasons.
+const OWNED: &[&str] = &[
+    "agents",
+    "agent_versions",
+    "users",
+    "threads",
+    "messages",
+    "runs",
+    "api_keys",
+    "idempotency_keys",
+    "limits",
+    "turn_tickets",
+    "token_usage",
+];
+const UNBOUND: &[(&str, &str)] = &[
+    ("src/store/turns/leave_line.sql", "a replica's own tickets"),
+    ("src/store/replicas/beat.sql", "a replica's own leases"),
+    ("src/store/replicas/watch.sql", "a replica's own runs and waiters"),
+    ("src/store/replicas.rs", "a replica's own leases"),
+];
+
+#[test]
+fn every_statement_on_what_projects_own_names_the_project() {
+    catches(unbound, "src/store/x.sql", "select 1\nfrom threads where id = $1", &[2]);
+    catches(unbound, "src/store/x.rs", "query!(\n\"update runs set x\")", &[2]);
+    catches(unbound, "src/store/x.rs", "query!(\"select 1 from runs where project_id = $1\")", &[]);
+    catches(unbound, "src/store/x.sql", "select 1 from projects", &[]);
+    holds(unbound);
+}
+
+fn unbound(files: &[Source]) -> Vec<String> {
+    let is_exempt = |path: &str| UNBOUND.iter().any(|(exempt, _)| *exempt == path);
+    let mut broken = Vec::new();
+    for file in files.iter().filter(|file| file.path.starts_with("src/store/") && !is_exempt(&file.path)) {
+        let mut at = 0;
+        let is_sql = file.extension() == "sql";
+        let pieces: Vec<&str> = if is_sql { vec![&file.text] } else { file.text.split("query").collect() };
+        for piece in pieces {
+            let owned = OWNED.iter().find_map(|table| {
+                let verbs = ["from", "join", "update", "into"];
+                verbs.iter().find_map(|verb| words(piece, &format!("{verb} {table}")).next())
+            });
+            if let Some(offset) = owned.filter(|_| !piece.contains("project_id")) {
+                let line = file.text[..at + offset].matches('\n').count() + 1;
+                broken.push(format!("{}:{line}: bind this statement to the caller's project", file.path));
+            }
+            at += piece.len() + "query".len();
+        }
+    }
+    broken
+}
+
 fn names_outside(
     files: &[Source],
     layers: &[&str],

@@ -38,17 +38,17 @@ pub async fn cancel(
     if !replayed {
         service.process.board.tell(&Change::Stop(asked.value.clone()));
     }
-    let value = ended(service, thread_id.clone(), asked.value).await?;
+    let value = ended(service, caller, thread_id.clone(), asked.value).await?;
     Ok(Once { value, replayed })
 }
 
-async fn ended(service: &Service, thread_id: ThreadId, run_id: RunId) -> Result<Ended, Error> {
+async fn ended(service: &Service, caller: &Caller, thread_id: ThreadId, run_id: RunId) -> Result<Ended, Error> {
     let process = &service.process;
     let place = process.board.wait(thread_id, run_id.clone());
     let bound_ms = u64::from(process.config.lease_ms) + u64::from(process.config.sweep_ms) + 1000;
     let deadline = Instant::now() + Duration::from_millis(bound_ms);
     loop {
-        let outcome = turns::outcome(service.pool(), &run_id).await?;
+        let outcome = turns::outcome(service.pool(), &caller.project_id, &run_id).await?;
         match outcome.map(|outcome| outcome.status) {
             Some(status) if !status.is_unfinished() => return Ok(Ended { run_id, status }),
             _ if timeout_at(deadline, place.woken()).await.is_ok() => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::domain::{Answer, Content, Failure, MessageId, RunStatus, causes};
+use crate::domain::{Answer, Content, Failure, MessageId, ProjectId, RunStatus, causes};
 use crate::service::chat::Reply;
 use crate::service::{Error, Service};
 use crate::store;
@@ -22,7 +22,7 @@ pub async fn close(
 ) -> Result<Reply, Error> {
     let message_id = MessageId::generate();
     let closing = closing(service, &claim, &message_id, &outcome, actor);
-    match write(service, &closing).await {
+    match write(service, &claim.project_id, &closing).await {
         Ok(true) => {}
         Ok(false) => return Err(Error::Interrupted),
         Err(error) => {
@@ -54,13 +54,13 @@ async fn give_up(service: &Service, closing: Closing) {
 }
 
 /// Tries until the lease must be over; whether an attempt whose outcome is unknown did write shows in the run itself.
-async fn write(service: &Service, closing: &Closing) -> Result<bool, Error> {
+async fn write(service: &Service, project_id: &ProjectId, closing: &Closing) -> Result<bool, Error> {
     let give_up = Instant::now() + Duration::from_millis(service.process.config.lease_ms.into());
     let mut in_doubt = false;
     loop {
         match service.process.writers.close(closing.clone()).await {
             Ok(true) => return Ok(true),
-            Ok(false) => return Ok(in_doubt && is_ours(service, closing).await?),
+            Ok(false) => return Ok(in_doubt && is_ours(service, project_id, closing).await?),
             Err(error) if is_passing(&error) && Instant::now() < give_up => {
                 log::warn!("run_id={} cause={:?} The end of a turn waits", closing.run_id, causes(&error));
                 in_doubt = true;
@@ -75,8 +75,8 @@ const fn is_passing(error: &store::Error) -> bool {
     matches!(error, store::Error::Unavailable(_) | store::Error::Crowded | store::Error::Waited)
 }
 
-async fn is_ours(service: &Service, closing: &Closing) -> Result<bool, Error> {
-    let Some(outcome) = turns::outcome(service.pool(), &closing.run_id).await? else { return Ok(false) };
+async fn is_ours(service: &Service, project_id: &ProjectId, closing: &Closing) -> Result<bool, Error> {
+    let Some(outcome) = turns::outcome(service.pool(), project_id, &closing.run_id).await? else { return Ok(false) };
     let attempt = outcome.attempt;
     let same_answer = match (&outcome.answer, &closing.answer) {
         (Some((written, _)), Some((ours, _))) => written == ours,

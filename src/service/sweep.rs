@@ -1,6 +1,6 @@
 //! What dead or stalled replicas left behind: runs are ended or tried once more, durable questions are asked.
 
-use crate::domain::{AccessRole, Caller, OnBusy, causes};
+use crate::domain::{AccessRole, Caller, OnBusy, ProjectId, causes};
 use crate::service::chat::{self, Audience};
 use crate::service::{Service, turn};
 use crate::store;
@@ -49,8 +49,8 @@ fn repeat(service: &Service, run: Swept) {
     let service = service.clone();
     let tracker = service.process.turns.clone();
     actix_rt::spawn(tracker.track_future(async move {
-        let lease = service.process.lease();
-        match turns::reopen(service.pool(), ACTOR, "", &run.run_id, &lease).await {
+        let caller = sweeper(run.project_id);
+        match turns::reopen(service.pool(), &caller, &run.run_id, &service.process.lease()).await {
             Ok(Some(claim)) => {
                 let run_id = claim.run_id.clone();
                 if let Err(error) = turn::answer(&service, claim, ACTOR, &Audience::nobody()).await {
@@ -63,6 +63,17 @@ fn repeat(service: &Service, run: Swept) {
             }
         }
     }));
+}
+
+fn sweeper(project_id: ProjectId) -> Caller {
+    Caller {
+        project_id,
+        user_id: None,
+        role: AccessRole::Service,
+        key_id: None,
+        actor: ACTOR.to_owned(),
+        request_id: String::new(),
+    }
 }
 
 fn opening(service: &Service, adopted: Adopted) -> Opening {

@@ -116,13 +116,13 @@ async fn earlier(
 ) -> Result<Option<Claimed>, Error> {
     let process = &service.process;
     let place = process.board.wait(opening.thread_id.clone(), run_id.clone());
-    let Some(outcome) = turns::outcome(service.pool(), run_id).await? else { return Ok(None) };
+    let Some(outcome) = turns::outcome(service.pool(), &opening.caller.project_id, run_id).await? else {
+        return Ok(None);
+    };
     match outcome.status {
         RunStatus::Completed => Ok(replayed(run_id, outcome).map(Claimed::Answered)),
         RunStatus::Failed => {
-            let caller = &opening.caller;
-            let lease = process.lease();
-            let claim = turns::reopen(service.pool(), &caller.actor, &caller.request_id, run_id, &lease).await?;
+            let claim = turns::reopen(service.pool(), &opening.caller, run_id, &process.lease()).await?;
             match claim {
                 Some(claim) => Ok(Some(Claimed::Ours(Box::new(claim)))),
                 None if timeout_at(deadline, place.woken()).await.is_ok() => Ok(None),

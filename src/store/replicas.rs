@@ -25,6 +25,8 @@ pub enum Change {
 /// A run that was abandoned, and is now ended.
 #[derive(Debug)]
 pub struct Swept {
+    /// The project.
+    pub project_id: ProjectId,
     /// The run.
     pub run_id: RunId,
     /// The attempt that was abandoned.
@@ -100,8 +102,12 @@ pub async fn watch(
 pub async fn sweep(executor: impl PgExecutor<'_>, actor: &str, limit: usize) -> Result<Vec<Swept>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = sqlx::query_file!("src/store/replicas/sweep.sql", actor, limit).fetch_all(executor).await?;
-    let swept =
-        rows.into_iter().map(|row| Swept { run_id: row.run_id, attempt: row.attempt, repeatable: row.repeatable });
+    let swept = rows.into_iter().map(|row| Swept {
+        project_id: row.project_id,
+        run_id: row.run_id,
+        attempt: row.attempt,
+        repeatable: row.repeatable,
+    });
     Ok(swept.collect())
 }
 

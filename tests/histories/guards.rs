@@ -28,7 +28,10 @@ async fn a_late_closing_is_void_by_the_fence_alone() {
         let stale = claim(&scene, "A question", first, 1).await;
         scene.until("failed").await;
         let lease = lease(second, 60_000);
-        let again = turns::reopen(&scene.world.database, "test", "", &stale.run_id, &lease).await.unwrap().unwrap();
+        let again = turns::reopen(&scene.world.database, &operator("test").unwrap(), &stale.run_id, &lease)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(close_fenced_by(fence, &scene, &stale, first).await, fence != FENCE);
         let closing = closing(&again, second);
         let closed = turns::close(&mut *scene.connection().await, &[closing]).await.unwrap();

@@ -19,7 +19,7 @@ with expired as (
     insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, code, request_id)
     select project_id, $1, 'turn.swept', id, thread_id, id, 'failed', error_code, request_id from ended
 )
-select ended.id as "run_id!: RunId", ended.attempt as "attempt!",
+select ended.project_id as "project_id!: ProjectId", ended.id as "run_id!: RunId", ended.attempt as "attempt!",
        (ended.error_code = 'interrupted' and versions.tools = '[]') as "repeatable!",
        pg_notify('threadkeep', ended.thread_id) as "notified?"
 from ended

@@ -8,7 +8,9 @@ use sqlx::types::Json;
 
 use super::open::history;
 use super::{Claim, Lease};
-use crate::domain::{AgentConfig, AgentId, Caller, Content, MessageId, RunId, RunStatus, ThreadId, Usage, UserId};
+use crate::domain::{
+    AgentConfig, AgentId, Caller, Content, MessageId, ProjectId, RunId, RunStatus, ThreadId, Usage, UserId,
+};
 use crate::store::{Error, undecodable};
 
 /// How a run stands.
@@ -41,9 +43,14 @@ pub enum Cancelled {
     Asked(RunId),
 }
 
-/// Looks a run up; nothing when it was never opened.
-pub async fn outcome(executor: impl PgExecutor<'_>, run_id: &RunId) -> Result<Option<Outcome>, Error> {
-    let row = sqlx::query_file!("src/store/turns/outcome.sql", run_id.as_str()).fetch_optional(executor).await?;
+/// Looks a project's run up; nothing when it was never opened.
+pub async fn outcome(
+    executor: impl PgExecutor<'_>,
+    project_id: &ProjectId,
+    run_id: &RunId,
+) -> Result<Option<Outcome>, Error> {
+    let row = sqlx::query_file!("src/store/turns/outcome.sql", project_id.as_str(), run_id.as_str());
+    let row = row.fetch_optional(executor).await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Outcome {
         status: RunStatus::try_from(row.status).map_err(undecodable)?,
@@ -59,8 +66,7 @@ pub async fn outcome(executor: impl PgExecutor<'_>, run_id: &RunId) -> Result<Op
 /// Continues a failed run with its next attempt; nothing when it is not failed, or the thread is busy.
 pub async fn reopen(
     executor: impl PgExecutor<'_>,
-    actor: &str,
-    request_id: &str,
+    caller: &Caller,
     run_id: &RunId,
     lease: &Lease,
 ) -> Result<Option<Claim>, Error> {
@@ -70,8 +76,9 @@ pub async fn reopen(
         run_id.as_str(),
         lease.owner,
         lease.duration_ms,
-        actor,
-        request_id
+        caller.actor,
+        caller.request_id,
+        caller.project_id.as_str(),
     )
     .fetch_optional(executor)
     .await;
@@ -93,6 +100,7 @@ pub async fn reopen(
         on_busy: None,
     };
     Ok(Some(Claim {
+        project_id: caller.project_id.clone(),
         run_id: run_id.clone(),
         attempt: row.attempt,
         thread_id: row.thread_id,

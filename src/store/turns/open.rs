@@ -9,8 +9,8 @@ use sqlx::types::Json;
 
 use super::{FIRST_ATTEMPT, column, contents};
 use crate::domain::{
-    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, KeyId, Message, MessageId, OnBusy, Role, RunId,
-    ThreadId, UserId,
+    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, KeyId, Message, MessageId, OnBusy, ProjectId,
+    Role, RunId, ThreadId, UserId,
 };
 use crate::store::{Error, undecodable};
 
@@ -76,6 +76,8 @@ pub enum Opened {
 /// A claimed thread with all that the model call needs.
 #[derive(Debug)]
 pub struct Claim {
+    /// The project.
+    pub project_id: ProjectId,
     /// The run that was opened.
     pub run_id: RunId,
     /// The attempt that may close it.
@@ -175,7 +177,7 @@ async fn claim(connection: &mut PgConnection, row: OpenedRow, opening: &Opening)
     let (roles, contents) = if complete {
         (row.roles.unwrap_or_default(), row.contents.unwrap_or_default())
     } else {
-        history_before(connection, &opening.thread_id, position).await?
+        history_before(connection, opening, position).await?
     };
     let mut history = history(&roles, contents)?;
     history.push(Message { role: Role::User, content: opening.content.clone() });
@@ -191,20 +193,21 @@ async fn claim(connection: &mut PgConnection, row: OpenedRow, opening: &Opening)
         metadata: BTreeMap::new(),
         on_busy: None,
     };
-    let thread_id = opening.thread_id.clone();
-    Ok(Claim { run_id: row.run_id, attempt: FIRST_ATTEMPT, thread_id, agent_id, agent, history })
+    let (project_id, thread_id) = (opening.caller.project_id.clone(), opening.thread_id.clone());
+    Ok(Claim { project_id, run_id: row.run_id, attempt: FIRST_ATTEMPT, thread_id, agent_id, agent, history })
 }
 
 async fn history_before(
     connection: &mut PgConnection,
-    thread_id: &ThreadId,
+    opening: &Opening,
     position: i64,
 ) -> Result<(Vec<String>, Vec<Json<Box<RawValue>>>), Error> {
     type Content = Box<RawValue>;
     let rows = sqlx::query!(
         r#"select role, content as "content: Json<Content>" from messages
-           where thread_id = $1 and position < $2 order by position"#,
-        thread_id.as_str(),
+           where project_id = $1 and thread_id = $2 and position < $3 order by position"#,
+        opening.caller.project_id.as_str(),
+        opening.thread_id.as_str(),
         position,
     )
     .fetch_all(connection)

@@ -5,4 +5,4 @@ select runs.status as "status!", runs.attempt as "attempt!", runs.thread_id as "
        answer.content as "content?: Json<Content>"
 from runs
 left join messages answer on answer.run_id = runs.id and answer.role = 'assistant'
-where runs.id = $1
+where runs.project_id = $1 and runs.id = $2

@@ -6,7 +6,7 @@ with reopened as (
         lease_until = now() + $3::bigint * interval '1 millisecond', finished_at = null, error_code = null,
         error_message = null, usage = null, provider_model = null, provider_request_id = null,
         provider_response_id = null
-    where id = $1 and status = 'failed'
+    where project_id = $6 and id = $1 and status = 'failed'
       and exists (select from agents where agents.id = runs.agent_id and agents.deleted_at is null)
       and not exists (select from runs other where other.thread_id = runs.thread_id
                       and other.status in ('queued', 'in_progress', 'requires_action', 'cancelling'))
