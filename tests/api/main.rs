@@ -2,6 +2,7 @@
 //! network.
 #![cfg(test)]
 
+mod auth;
 mod harness;
 mod health;
 mod idempotency;

@@ -14,7 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use threadkeep::app::{Application, operator};
-use threadkeep::service::agents;
+use threadkeep::domain::{AccessRole, Label, ProjectId};
+use threadkeep::service::keys::{self, Made, Order};
+use threadkeep::service::{agents, projects};
 use threadkeep::settings::{Settings, read_agent_files};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -26,6 +28,9 @@ use super::{Provider, fresh_database};
 
 /// Many services share one Postgres.
 const CONNECTIONS_MAX: u32 = 6;
+
+/// Settings of a service that asks for keys, and forgets them soon.
+pub const KEYS: &str = "auth.mode = 'keys'\nauth.recheck_ms = 200\nauth.failures_per_minute = 0\n";
 
 /// A running service.
 pub struct App {
@@ -66,6 +71,18 @@ impl App {
     /// The same with more settings (TOML).
     pub async fn with(base_url: &str, settings: &str) -> Self {
         Self::on(&fresh_database().await, base_url, settings).await
+    }
+
+    /// A service that asks for keys.
+    pub async fn with_keys() -> Self {
+        Self::with(&Provider::start().base_url, KEYS).await
+    }
+
+    /// Two replicas that ask for keys, on one database and one provider.
+    pub async fn two_with_keys(settings: &str) -> (Self, Self) {
+        let (url, provider) = (fresh_database().await, Provider::start());
+        let settings = format!("{KEYS}{settings}");
+        (Self::on(&url, &provider.base_url, &settings).await, Self::on(&url, &provider.base_url, &settings).await)
     }
 
     /// A service on a given database.
@@ -153,11 +170,37 @@ impl App {
         connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     }
 
+    /// A new key of the default project, for this one user if there is one.
+    pub async fn key(&self, role: AccessRole, user: Option<&str>) -> String {
+        self.key_of("default", role, user).await.secret.expose().to_owned()
+    }
+
+    /// A new key of a project.
+    pub async fn key_of(&self, project: &str, role: AccessRole, user: Option<&str>) -> Made {
+        let order =
+            Order { project: project.to_owned(), role, user: user.map(label), name: label("test"), expires_at: None };
+        keys::create(&self.database, &operator("test").unwrap(), &order).await.unwrap()
+    }
+
+    /// A new project.
+    pub async fn project(&self, name: &str) -> ProjectId {
+        projects::create(&self.database, &operator("test").unwrap(), label(name)).await.unwrap().id
+    }
+
+    /// Asks with headers.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.client.get(format!("{}{path}", self.base));
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        Answer::read(request.send().await.unwrap()).await
+    }
+
     /// Sends a body with headers.
     pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let mut request = self.client.post(format!("{}{path}", self.base));
         for header in headers {
-            request = request.insert_header(*header);
+            request = request.append_header(*header);
         }
         Answer::read(request.send_json(body).await.unwrap()).await
     }
@@ -184,6 +227,16 @@ impl App {
         let query = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
         sqlx::query_scalar(query).fetch_one(&self.database).await.unwrap()
     }
+}
+
+/// A label that is one.
+pub fn label(text: &str) -> Label {
+    Label::try_from(text.to_owned()).unwrap()
+}
+
+/// The header of a key.
+pub fn bearer(key: &str) -> (&'static str, String) {
+    ("authorization", format!("Bearer {key}"))
 }
 
 impl Answer {
