@@ -202,4 +202,6 @@ async fn open_routes_ask_for_nothing() {
     app.get("/healthz").await.expect(200);
     app.get("/readyz").await.expect(200);
     app.get("/openai/get_models").await.expect_error(401, "unauthenticated");
+    let (name, value) = bearer(&app.key(AccessRole::Service, None).await);
+    app.get_with("/openai/get_models", &[(name, &value)]).await.expect(200);
 }

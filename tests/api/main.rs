@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod auth;
+mod authorisation;
 mod harness;
 mod health;
 mod idempotency;

@@ -30,7 +30,7 @@ use super::{Provider, fresh_database};
 const CONNECTIONS_MAX: u32 = 6;
 
 /// Settings of a service that asks for keys, and forgets them soon.
-pub const KEYS: &str = "auth.mode = 'keys'\nauth.recheck_ms = 200\nauth.failures_per_minute = 0\n";
+const KEYS: &str = "auth.mode = 'keys'\nauth.recheck_ms = 200\nauth.failures_per_minute = 0\n";
 
 /// A running service.
 pub struct App {
@@ -187,22 +187,26 @@ impl App {
         projects::create(&self.database, &operator("test").unwrap(), label(name)).await.unwrap().id
     }
 
-    /// Asks with headers.
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = self.client.get(format!("{}{path}", self.base));
+    /// Asks by any method with headers; the body goes with what may have one.
+    pub async fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.client.request(method.parse().unwrap(), url);
         for header in headers {
             request = request.append_header(*header);
         }
-        Answer::read(request.send().await.unwrap()).await
+        let has_body = method != "GET" && method != "HEAD";
+        let sent = if has_body { request.send_json(body) } else { request.send() };
+        Answer::read(sent.await.unwrap()).await
+    }
+
+    /// Asks with headers.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask_with("GET", path, headers, &Value::Null).await
     }
 
     /// Sends a body with headers.
     pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-        let mut request = self.client.post(format!("{}{path}", self.base));
-        for header in headers {
-            request = request.append_header(*header);
-        }
-        Answer::read(request.send_json(body).await.unwrap()).await
+        self.ask_with("POST", path, headers, body).await
     }
 
     /// The body of an answer, piece by piece.
