@@ -3,6 +3,7 @@
 mod agents;
 mod health;
 mod keys;
+mod limits;
 mod migrate;
 mod postgres;
 mod projects;
@@ -52,6 +53,9 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Limits of projects, users and keys.
+    #[command(subcommand)]
+    Limits(limits::Command),
     /// The embedded Postgres.
     #[command(subcommand)]
     Postgres(postgres::Command),
@@ -77,6 +81,7 @@ impl Cli {
             Command::Projects(command) => in_system(projects::run(settings, command)),
             Command::Users(command) => in_system(users::run(settings, command)),
             Command::Keys(command) => in_system(keys::run(settings, command)),
+            Command::Limits(command) => in_system(limits::run(settings, command)),
             Command::Postgres(command) => return postgres::run(&settings, command),
             Command::Health => health::run(&settings),
             Command::Settings => Ok(()),

@@ -9,7 +9,8 @@ use actix_web::{HttpResponse, ResponseError};
 use log::Level;
 use serde::Serialize;
 
-use crate::domain::causes;
+use crate::domain::{OverLimit, causes};
+use crate::http::limits;
 use crate::service::Error;
 
 /// An error as it is answered: status, stable code, and one sentence for a person.
@@ -19,6 +20,7 @@ pub struct ApiError {
     code: Cow<'static, str>,
     sentence: String,
     cause: Option<String>,
+    over_limit: Option<OverLimit>,
 }
 
 /// The body of every error on the seed routes.
@@ -81,7 +83,7 @@ impl ApiError {
             sentence.truncate(end);
             sentence.push('…');
         }
-        Self { status, code: code.into(), sentence, cause: None }
+        Self { status, code: code.into(), sentence, cause: None, over_limit: None }
     }
 
     fn because(self, cause: impl Into<String>) -> Self {
@@ -101,6 +103,10 @@ impl From<Error> for ApiError {
             Error::ThreadBusy(_) => refused("thread_busy"),
             Error::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", sentence),
             Error::ActsForItself => refused("invalid_user_header"),
+            Error::OverLimit(over) => {
+                let answer = Self::new(StatusCode::TOO_MANY_REQUESTS, over.kind.code(), sentence);
+                Self { over_limit: Some(*over), ..answer }
+            }
             Error::NotFound { kind, .. } => Self::new(StatusCode::NOT_FOUND, format!("{kind}_not_found"), sentence),
             Error::ProjectNameTaken(_) => refused("project_name_taken"),
             Error::InvalidField(_) => refused("invalid_field"),
@@ -140,6 +146,11 @@ impl ResponseError for ApiError {
         let mut answer = HttpResponse::build(self.status);
         if self.status == StatusCode::SERVICE_UNAVAILABLE || PASSING.contains(&self.code.as_ref()) {
             answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+        }
+        if let Some(over) = &self.over_limit {
+            limits::headers(over).into_iter().for_each(|header| {
+                answer.insert_header(header);
+            });
         }
         if self.status == StatusCode::UNAUTHORIZED {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"threadkeep\""));

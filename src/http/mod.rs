@@ -5,6 +5,7 @@ mod error;
 mod extract;
 mod health;
 mod idempotency;
+mod limits;
 mod openai;
 mod request_id;
 mod routes;

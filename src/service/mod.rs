@@ -12,6 +12,7 @@ pub mod health;
 pub mod idempotency;
 pub mod initialize;
 pub mod keys;
+pub mod limits;
 pub mod models;
 mod process;
 pub mod projects;
@@ -22,7 +23,7 @@ pub mod users;
 
 use std::rc::Rc;
 
-use crate::domain::{AgentRef, Failure, Label, RunId, ThreadId};
+use crate::domain::{AgentRef, Failure, Label, LimitKind, OverLimit, RunId, ThreadId};
 use crate::store::{self, PgPool};
 use crate::upstream::Upstream;
 
@@ -70,6 +71,9 @@ pub enum Error {
     /// The credential is valid, but its role does not go so far.
     #[error("This credential's role does not allow this.")]
     Forbidden,
+    /// A limit of the project, the user or the key is reached.
+    #[error("{}", over_limit(.0))]
+    OverLimit(OverLimit),
     /// Nothing of this kind has this id or name.
     #[error("There is no {kind} '{name}'.")]
     NotFound {
@@ -133,6 +137,15 @@ impl From<store::Error> for Error {
                 Self::Internal(error)
             }
         }
+    }
+}
+
+fn over_limit(over: &OverLimit) -> String {
+    let (whose, allowed) = (over.owner.as_str(), over.allowed);
+    match over.kind {
+        LimitKind::Requests => format!("This {whose}'s limit of {allowed} requests per minute is reached."),
+        LimitKind::Turns => format!("This {whose}'s limit of {allowed} turns at the same time is reached."),
+        LimitKind::Tokens => format!("This {whose}'s limit of {allowed} tokens is used up."),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId, RunStatus};
 use crate::service::board::{Stop, Waiting};
 use crate::service::chat::{Audience, Event, Reply};
 use crate::service::{Error, Service, closing};
-use crate::store::turns::{self, Claim, Opened, Opening, Outcome};
+use crate::store::turns::{self, Claim, Opened, Opening, Outcome, Refusal};
 
 /// What a claim came to.
 enum Claimed {
@@ -72,7 +72,7 @@ async fn claim(service: &Service, mut opening: Opening) -> Result<Claimed, Error
                 _place = Some(stand_in_line(service, &opening, &run_id, policy, deadline).await?);
             }
             Opened::Again => sleep(AGAIN).await,
-            refused => return Err(refusal(&refused, &opening)),
+            Opened::Refused(why) => return Err(refusal(why, &opening)),
         }
     }
 }
@@ -153,17 +153,16 @@ fn replayed(run_id: &RunId, outcome: Outcome) -> Option<Box<Reply>> {
     }))
 }
 
-fn refusal(refused: &Opened, opening: &Opening) -> Error {
+fn refusal(why: Refusal, opening: &Opening) -> Error {
     let (thread_id, agent) = (opening.thread_id.clone(), opening.agent.clone());
-    match refused {
-        Opened::ThreadNotFound => Error::ThreadNotFound(thread_id),
-        Opened::AgentDeleted => Error::AgentDeleted(agent),
-        Opened::AgentMismatch => Error::AgentMismatch { thread_id, agent },
-        Opened::ThreadBusy => Error::ThreadBusy(thread_id),
-        Opened::KeyReused => Error::KeyReused,
-        Opened::AgentNotFound | Opened::Claimed(_) | Opened::Earlier(_) | Opened::InLine(..) | Opened::Again => {
-            Error::AgentNotFound(agent)
-        }
+    match why {
+        Refusal::ThreadNotFound => Error::ThreadNotFound(thread_id),
+        Refusal::AgentNotFound => Error::AgentNotFound(agent),
+        Refusal::AgentDeleted => Error::AgentDeleted(agent),
+        Refusal::AgentMismatch => Error::AgentMismatch { thread_id, agent },
+        Refusal::ThreadBusy => Error::ThreadBusy(thread_id),
+        Refusal::KeyReused => Error::KeyReused,
+        Refusal::OverLimit(over) => Error::OverLimit(over),
     }
 }
 

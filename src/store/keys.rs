@@ -142,3 +142,13 @@ pub async fn grant(executor: impl PgExecutor<'_>, digest: &KeyDigest) -> Result<
     let role = AccessRole::try_from(row.role).map_err(|reason| sqlx::Error::Decode(reason.into()))?;
     Ok(Some(Grant { key_id: row.key_id, project_id: row.project_id, user_id: row.user_id, role }))
 }
+
+/// Whether a project has this key.
+pub async fn exists(executor: impl PgExecutor<'_>, project_id: &ProjectId, key_id: &KeyId) -> Result<bool, Error> {
+    let exists = sqlx::query_scalar!(
+        r#"select exists (select from api_keys where project_id = $1 and id = $2) as "exists!""#,
+        project_id.as_str(),
+        key_id.as_str(),
+    );
+    Ok(exists.fetch_one(executor).await?)
+}

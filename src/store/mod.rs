@@ -5,6 +5,7 @@ mod connection;
 pub mod idempotency;
 mod ids;
 pub mod keys;
+pub mod limits;
 pub mod projects;
 pub mod replicas;
 pub mod schema;

@@ -6,7 +6,7 @@ mod open;
 
 pub use close::{Closing, close};
 pub use follow::{Cancelled, Outcome, cancel, leave_line, outcome, reopen};
-pub use open::{Claim, Lease, Opened, Opening, open};
+pub use open::{Claim, Lease, Opened, Opening, Refusal, open};
 
 use crate::domain::Content;
 use crate::store::{Error, undecodable};

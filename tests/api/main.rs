@@ -7,6 +7,7 @@ mod authorisation;
 mod harness;
 mod health;
 mod idempotency;
+mod limits;
 mod openai;
 mod replicas;
 mod writers;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use threadkeep::domain::{Content, MessageId};
 use threadkeep::store::Error;
-use threadkeep::store::turns::{Opened, Opening};
+use threadkeep::store::turns::{Opened, Opening, Refusal};
 use tokio::time::{sleep, timeout};
 
 use scene::{Scene, closing};
@@ -81,7 +81,7 @@ async fn of_two_openings_of_one_thread_the_first_gets_it() {
     let opened = scene.while_the_writer_is_stuck(scene.open_all(&vec![thread; 3])).await;
     assert!(is_claimed(&opened[0]), "{:?}", opened[0]);
     for late in &opened[1..] {
-        assert!(matches!(late, Ok((_, Opened::ThreadBusy))), "{late:?}");
+        assert!(matches!(late, Ok((_, Opened::Refused(Refusal::ThreadBusy)))), "{late:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use threadkeep::app::operator;
 use threadkeep::domain::{Content, MessageId, OnBusy, RunId, RunStatus};
 use threadkeep::simulator::answer;
-use threadkeep::store::turns::{self, Claim, Closing, Lease, Opened, Opening};
+use threadkeep::store::turns::{self, Claim, Closing, Lease, Opened, Opening, Refusal};
 use tokio::time::{sleep, timeout};
 
 use crate::ask::{Ask, Outcome};
@@ -46,7 +46,7 @@ async fn two_turns_run_at_once_without_the_unique_index() {
     let first = claim(&scene, "First", "replica_a", 60_000).await;
     let second = || opening(&scene, "Second", "replica_b", 60_000);
     let opened = turns::open(&mut *scene.connection().await, &[second()]).await.unwrap();
-    assert!(matches!(opened[..], [Ok(Opened::ThreadBusy)]), "{opened:?}");
+    assert!(matches!(opened[..], [Ok(Opened::Refused(Refusal::ThreadBusy))]), "{opened:?}");
     let drop_index = "drop index runs_one_unfinished_per_thread";
     sqlx::query(drop_index).execute(&scene.world.database).await.unwrap();
     let second = claim(&scene, "Second", "replica_b", 60_000).await;

@@ -5,6 +5,8 @@ with expired_keys as (
     delete from idempotency_keys
     where (project_id, scope, key) in (select project_id, scope, key from idempotency_keys
                                        where expires_at <= now() order by expires_at limit 1000)
+), past_usage as (
+    delete from token_usage where starts_on < current_date - 62
 ), gone_replicas as (
     delete from replicas where alive_until < now() - interval '1 minute'
 ), left_tickets as (

@@ -1,5 +1,5 @@
 -- Closes any number of turns, each only for the attempt that holds its run: ends the run, numbers and writes the
--- answer where there is one, writes the audit event, frees the thread, and wakes who stands in line for it.
+-- answer where there is one, writes the audit event, counts the tokens where they are limited, frees the thread, and wakes who stands in line for it.
 with ended as (
     select *
     from unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -20,7 +20,7 @@ with ended as (
         provider_response_id = ended.provider_response_id
     from held join ended on ended.ordinal = held.ordinal
     where runs.id = held.id
-    returning runs.id, runs.project_id, runs.thread_id, runs.request_id, ended.ordinal
+    returning runs.id, runs.project_id, runs.thread_id, runs.user_id, runs.key_id, runs.request_id, ended.ordinal
 ), advanced as (
     update threads set last_position = threads.last_position + 1
     from closed join ended on ended.run_id = closed.id
@@ -33,6 +33,25 @@ with ended as (
     from closed
     join ended on ended.run_id = closed.id
     join advanced on advanced.run_id = closed.id
+), spent as (
+    insert into token_usage (project_id, subject, period, starts_on, shard, tokens)
+    select closed.project_id, named.subject, periods.period,
+           date_trunc(periods.period, now() at time zone 'UTC')::date, pg_backend_pid() % 64,
+           sum((ended.usage::jsonb ->> 'total_tokens')::bigint)
+    from closed
+    join ended on ended.run_id = closed.id and ended.usage is not null
+    cross join lateral (values (closed.project_id, ''), (closed.user_id, 'each_user'), (closed.key_id, 'each_key'))
+         named (subject, fallback)
+    cross join (values ('day'), ('month')) periods (period)
+    where named.subject is not null
+      and exists (select from limits where limits.project_id = closed.project_id
+                  and limits.subject in (named.subject, named.fallback)
+                  and case periods.period when 'day' then limits.tokens_per_day else limits.tokens_per_month end
+                      is not null)
+    group by 1, 2, 3
+    order by 1, 2, 3
+    on conflict (project_id, subject, period, starts_on, shard)
+        do update set tokens = token_usage.tokens + excluded.tokens
 ), audited as (
     insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, code, request_id,
                               provider_request_id, provider_response_id)

@@ -9,8 +9,8 @@ use sqlx::types::Json;
 
 use super::{FIRST_ATTEMPT, column, contents};
 use crate::domain::{
-    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, KeyId, Message, MessageId, OnBusy, ProjectId,
-    Role, RunId, ThreadId, UserId,
+    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, KeyId, LimitKind, LimitOwner, Message, MessageId,
+    OnBusy, OverLimit, ProjectId, Role, RunId, ThreadId, UserId,
 };
 use crate::store::{Error, undecodable};
 
@@ -59,8 +59,17 @@ pub enum Opened {
     InLine(RunId, OnBusy),
     /// The key is being used at this very moment; the same call sees more.
     Again,
+    /// The turn may not open, and nothing of it was written.
+    Refused(Refusal),
+}
+
+/// Why a turn may not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
     /// The key named another act before.
     KeyReused,
+    /// A limit is reached.
+    OverLimit(OverLimit),
     /// The caller has no such thread.
     ThreadNotFound,
     /// The caller's project has no such agent.
@@ -144,6 +153,10 @@ struct OpenedRow {
     reasoning_effort: Option<String>,
     tools: Option<Json<Vec<Value>>>,
     response_format: Option<Value>,
+    limit_of: Option<String>,
+    limit_code: Option<String>,
+    limit_allowed: Option<i64>,
+    limit_retry_ms: Option<i64>,
     seen_position: Option<i64>,
     roles: Option<Vec<String>>,
     contents: Option<Vec<Json<Box<RawValue>>>>,
@@ -158,13 +171,23 @@ async fn verdict(connection: &mut PgConnection, row: OpenedRow, opening: &Openin
             Opened::InLine(row.run_id, OnBusy::try_from(policy).map_err(|reason| sqlx::Error::Decode(reason.into()))?)
         }
         "again" => Opened::Again,
-        "key_reused" => Opened::KeyReused,
-        "thread_not_found" => Opened::ThreadNotFound,
-        "agent_deleted" => Opened::AgentDeleted,
-        "agent_mismatch" => Opened::AgentMismatch,
-        "thread_busy" => Opened::ThreadBusy,
-        "agent_not_found" => Opened::AgentNotFound,
+        "key_reused" => Opened::Refused(Refusal::KeyReused),
+        "limited" => Opened::Refused(Refusal::OverLimit(over_limit(&row).ok_or(sqlx::Error::RowNotFound)?)),
+        "thread_not_found" => Opened::Refused(Refusal::ThreadNotFound),
+        "agent_deleted" => Opened::Refused(Refusal::AgentDeleted),
+        "agent_mismatch" => Opened::Refused(Refusal::AgentMismatch),
+        "thread_busy" => Opened::Refused(Refusal::ThreadBusy),
+        "agent_not_found" => Opened::Refused(Refusal::AgentNotFound),
         other => return Err(sqlx::Error::Decode(format!("'{other}' is no verdict of an opening").into()).into()),
+    })
+}
+
+fn over_limit(row: &OpenedRow) -> Option<OverLimit> {
+    Some(OverLimit {
+        kind: LimitKind::of_code(row.limit_code.as_deref()?)?,
+        owner: LimitOwner::of_name(row.limit_of.as_deref()?)?,
+        allowed: u64::try_from(row.limit_allowed?).ok()?,
+        retry_ms: u64::try_from(row.limit_retry_ms?).ok()?,
     })
 }
 

@@ -1,6 +1,6 @@
 -- Opens any number of turns: claims each thread by inserting its unfinished run (the partial unique index decides,
--- also against replicas whose transactions this statement's snapshot does not show), numbers and writes the user
--- message, writes the audit event, and answers the pinned agent version with the history. A turn that may not open
+-- also against replicas whose transactions this statement's snapshot does not show), unless a limit of its project, user
+-- or key is reached, numbers and writes the user message, writes the audit event, and answers the pinned agent version with the history. A turn that may not open
 -- yet is given its place in line, where its policy says so.
 with asked as (
     select *
@@ -33,13 +33,25 @@ with asked as (
     ) prior on asked.key is not null
     left join runs earlier on earlier.id = coalesce(prior.run_id, asked.new_run_id)
 ), sound as (
-    select found.*
+    select found.*, coalesce(own.replica_id = found.lease_owner, false) as holds_ticket,
+           exists (select from turn_tickets line join replicas on replicas.id = line.replica_id
+                   where line.thread_id = found.found_thread_id and replicas.alive_until > now()
+                     and line.ticket < coalesce(own.ticket, 9223372036854775807)) as stands_behind
     from found
+    left join turn_tickets own on own.run_id = found.run_id
     where found.agent_matches and not found.agent_deleted and not found.key_reused and not found.opened_earlier
+), limited as materialized (
+    select refused.*
+    from (select array_agg(ordinal order by ordinal) as ordinals, array_agg(project_id order by ordinal) as projects,
+                 array_agg(thread_user_id order by ordinal) as users, array_agg(key_id order by ordinal) as keys,
+                 array_agg(thread_id order by ordinal) as threads
+          from sound where not stands_behind) asking
+    cross join lateral refuse_turns(asking.ordinals, asking.projects, asking.users, asking.keys, asking.threads) refused
 ), keyed as (
     insert into idempotency_keys (project_id, scope, key, route, fingerprint, run_id, expires_at)
     select project_id, scope, key, '/openai/chat', fingerprint, run_id, now() + key_ms * interval '1 millisecond'
-    from sound where key is not null and prior_run_id is null
+    from sound
+    where key is not null and prior_run_id is null and ordinal not in (select ordinal from limited)
     order by project_id, scope, key
     on conflict (project_id, scope, key) do update
         set route = excluded.route, fingerprint = excluded.fingerprint, run_id = excluded.run_id, answer = null,
@@ -47,14 +59,10 @@ with asked as (
         where idempotency_keys.expires_at <= now()
     returning run_id
 ), ready as (
-    select sound.*, coalesce(own.replica_id = sound.lease_owner, false) as holds_ticket,
-           exists (select from turn_tickets line join replicas on replicas.id = line.replica_id
-                   where line.thread_id = sound.thread_id and replicas.alive_until > now()
-                     and line.ticket < coalesce(own.ticket, 9223372036854775807)) as stands_behind
-    from sound
-    left join keyed on keyed.run_id = sound.run_id
-    left join turn_tickets own on own.run_id = sound.run_id
-    where sound.key is null or sound.prior_run_id is not null or keyed.run_id is not null
+    select sound.*
+    from sound left join keyed on keyed.run_id = sound.run_id
+    where sound.ordinal not in (select ordinal from limited)
+      and (sound.key is null or sound.prior_run_id is not null or keyed.run_id is not null)
 ), opened as (
     insert into runs (id, project_id, thread_id, user_id, key_id, agent_id, agent_version, status, attempt,
                       lease_owner, lease_until, request_id, started_at)
@@ -82,7 +90,8 @@ with asked as (
     order by ready.ordinal
 ), served as (
     delete from turn_tickets
-    where run_id in (select id from opened union all select run_id from found where opened_earlier)
+    where run_id in (select id from opened union all select run_id from found where opened_earlier
+                     union all select sound.run_id from sound join limited on limited.ordinal = sound.ordinal)
 ), lined_up as (
     insert into turn_tickets (project_id, thread_id, run_id, replica_id, question)
     select ready.project_id, ready.thread_id, ready.run_id, ready.lease_owner,
@@ -111,6 +120,7 @@ select case
            when found.agent_matches and found.key_reused then 'key_reused'
            when found.agent_matches and found.opened_earlier then 'opened_earlier'
            when found.agent_matches and found.agent_deleted then 'agent_deleted'
+           when limited.ordinal is not null then 'limited'
            when found.agent_matches and ready.ordinal is null then 'again'
            when found.agent_matches and found.policy = 'reject' then 'thread_busy'
            when found.agent_matches then 'in_line'
@@ -132,10 +142,15 @@ select case
        versions.reasoning_effort as "reasoning_effort?",
        versions.tools as "tools?: Json<Vec<serde_json::Value>>",
        versions.response_format as "response_format?",
+       limited.kind as "limit_of?",
+       limited.code as "limit_code?",
+       limited.allowed as "limit_allowed?",
+       limited.retry_ms as "limit_retry_ms?",
        history.last_position as "seen_position?",
        history.roles as "roles?",
        history.contents as "contents?: Vec<Json<Content>>"
 from found
+left join limited on limited.ordinal = found.ordinal
 left join ready on ready.ordinal = found.ordinal
 left join opened on opened.id = found.run_id
 left join advanced on advanced.run_id = opened.id

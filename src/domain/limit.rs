@@ -1,0 +1,88 @@
+//! Limits: how much a project, a user or a key may ask for.
+
+/// What a subject may ask for; none: as much as it likes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Turns that begin within any 60 seconds.
+    pub requests_per_minute: Option<u32>,
+    /// Turns that run at the same time.
+    pub turns_concurrent: Option<u32>,
+    /// Tokens of a day, as the provider counts them; the turn that passes the limit is still answered.
+    pub tokens_per_day: Option<u64>,
+    /// Tokens of a month.
+    pub tokens_per_month: Option<u64>,
+}
+
+/// Which limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind {
+    /// [`Limits::requests_per_minute`].
+    Requests,
+    /// [`Limits::turns_concurrent`].
+    Turns,
+    /// [`Limits::tokens_per_day`] or [`Limits::tokens_per_month`].
+    Tokens,
+}
+
+/// Whose limit it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitOwner {
+    /// The whole project's.
+    Project,
+    /// One user's.
+    User,
+    /// One key's.
+    Key,
+}
+
+/// A turn over a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverLimit {
+    /// Which limit.
+    pub kind: LimitKind,
+    /// Whose.
+    pub owner: LimitOwner,
+    /// What is allowed.
+    pub allowed: u64,
+    /// How soon it is worth to try again.
+    pub retry_ms: u64,
+}
+
+impl Limits {
+    /// Whether nothing is limited.
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl LimitKind {
+    /// The code of a turn over such a limit, in the database and in answers.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Requests => "rate_limited",
+            Self::Turns => "too_many_turns",
+            Self::Tokens => "quota_exceeded",
+        }
+    }
+
+    /// The kind of a code.
+    pub fn of_code(code: &str) -> Option<Self> {
+        [Self::Requests, Self::Turns, Self::Tokens].into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl LimitOwner {
+    /// The owner as it stands in the database and in sentences.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::User => "user",
+            Self::Key => "key",
+        }
+    }
+
+    /// The owner of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Project, Self::User, Self::Key].into_iter().find(|owner| owner.as_str() == name)
+    }
+}
