@@ -148,9 +148,9 @@ impl ResponseError for ApiError {
             answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
         }
         if let Some(over) = &self.over_limit {
-            limits::headers(over).into_iter().for_each(|header| {
+            for header in limits::headers(over) {
                 answer.insert_header(header);
-            });
+            }
         }
         if self.status == StatusCode::UNAUTHORIZED {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"threadkeep\""));

@@ -18,12 +18,15 @@ const OPEN: &[&str] = &["GET /healthz", "HEAD /healthz", "GET /readyz", "HEAD /r
 const WITHOUT_IDS: &[&str] = &["GET /openai/get_models"];
 
 /// Routes that take ids of a thread and an agent, and how they are asked.
-const WITH_IDS: &[(&str, fn(thread: &str, agent: &str) -> Value)] = &[
+const WITH_IDS: &[(&str, BodyOf)] = &[
     ("POST /openai/initialize", |_, agent| json!({ "agent_id": agent })),
     ("POST /openai/chat", |thread, agent| json!({ "thread_id": thread, "agent_id": agent, "user_input": "Hi" })),
     ("POST /openai/cancel", |thread, _| json!({ "thread_id": thread })),
     ("POST /openai/delete_agent", |_, agent| json!({ "agent_id": agent })),
 ];
+
+/// The body that asks about a thread and an agent.
+type BodyOf = fn(thread: &str, agent: &str) -> Value;
 
 /// Ids that nothing has.
 const NO_THREAD: &str = "thread_019f0000000070008000000000000000";
