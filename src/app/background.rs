@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{Process, Service, pulse};
+use crate::service::{Process, Service, jwt, pulse};
 use crate::upstream::{Provider, Upstream};
 
 /// A running pulse; dropping it ends it.
@@ -16,15 +16,17 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts the pulse of a process.
-    pub fn start(process: Process, provider: Provider) -> io::Result<Self> {
+    /// Starts the pulse of a process, and the reading of the issuer's keys where tokens are credentials.
+    pub fn start(process: Process, provider: Provider, jwt: jwt::Config) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("pulse".to_owned()).spawn(move || {
             actix_rt::System::new().block_on(async move {
                 let service = Service::new(process.clone(), Upstream::new(&provider));
+                let tokens = process.authenticator.tokens().cloned();
                 tokio::select! {
                     () = stopped.cancelled() => {}
+                    () = jwt::keep_fresh(tokens, &jwt) => {}
                     () = pulse::run(service) => {}
                     () = pulse::listen(process) => {}
                 }

@@ -77,7 +77,7 @@ impl Application {
         let writers = database.writers(&settings.database)?;
         let process = process(&settings, &database, writers)?;
         pulse::begin(&process).await?;
-        let background = Background::start(process.clone(), provider.clone())?;
+        let background = Background::start(process.clone(), provider.clone(), settings.auth.jwt.clone())?;
         let (server, addresses) = bind(&settings, &process, provider)?;
         let announcement = announcement::text(&settings, simulated, &database, &addresses, &applied);
         let drain = Duration::from_millis(settings.server.drain_ms);

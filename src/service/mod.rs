@@ -11,6 +11,7 @@ pub mod delete_agent;
 pub mod health;
 pub mod idempotency;
 pub mod initialize;
+pub mod jwt;
 pub mod keys;
 pub mod limits;
 pub mod models;

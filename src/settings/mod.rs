@@ -89,8 +89,14 @@ const CUSTOMARY: [(&str, &str); 3] = [
 ];
 
 /// The variables whose values are texts, whatever they look like.
-const VERBATIM: [(&str, &str); 2] =
-    [("THREADKEEP__DATABASE__URL", "database.url"), ("THREADKEEP__UPSTREAM__API_KEY", "upstream.api_key")];
+const VERBATIM: [(&str, &str); 3] = [
+    ("THREADKEEP__DATABASE__URL", "database.url"),
+    ("THREADKEEP__UPSTREAM__API_KEY", "upstream.api_key"),
+    ("THREADKEEP__AUTH__JWT__HS256_SECRET", "auth.jwt.hs256_secret"),
+];
+
+/// Lists, which a variable gives with commas between their entries.
+const LISTS: [&str; 1] = ["auth.jwt.algorithms"];
 
 impl Settings {
     /// The defaults with `text` (TOML) over them; neither a file nor the environment is read.
@@ -106,7 +112,10 @@ impl Settings {
         }
         sources = sources.add_source(customary()?);
         let environment = Environment::with_prefix("THREADKEEP").prefix_separator("__").separator("__");
-        Self::from_sources(sources.add_source(environment.try_parsing(true)).add_source(verbatim()?))
+        let environment = LISTS.iter().fold(environment.try_parsing(true).list_separator(","), |environment, key| {
+            environment.with_list_parse_key(key)
+        });
+        Self::from_sources(sources.add_source(environment).add_source(verbatim()?))
     }
 
     /// Whether the provider's part is played by the simulator: nothing names a provider, and the database is the

@@ -8,6 +8,7 @@ use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use awc::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use awc::http::{Method, Uri};
 use awc::{ClientRequest, ClientResponse};
 use bytes::Bytes;
+use rustls::ClientConfig;
 
 use super::body::Reply;
 use super::deadline::{Deadline, Limit};
@@ -58,6 +60,16 @@ const LIFETIME: Duration = Duration::from_secs(75);
 const REFUSED_STREAM: u32 = 7;
 
 const PRODUCT: &str = concat!("threadkeep/", env!("CARGO_PKG_VERSION"));
+
+/// A client for a few small documents; must be called within an actix runtime.
+pub fn plain(tls: Option<ClientConfig>, connect_timeout: Duration) -> awc::Client {
+    let connector = awc::Connector::new().timeout(connect_timeout).handshake_timeout(connect_timeout);
+    let connector = match tls {
+        Some(tls) => connector.rustls_0_23(Arc::new(tls)),
+        None => connector,
+    };
+    awc::Client::builder().connector(connector).disable_redirects().add_default_header((USER_AGENT, PRODUCT)).finish()
+}
 
 impl Client {
     /// Builds the pool; must be called within an actix runtime.

@@ -8,6 +8,7 @@ mod config;
 mod deadline;
 mod failure;
 mod health;
+mod jwks;
 mod provider;
 mod redact;
 mod refusal;
@@ -18,6 +19,7 @@ mod sse;
 mod words;
 
 pub use config::{Config, DriverKind, Error};
+pub use jwks::{Jwks, JwksError, address as jwks_address};
 pub use provider::Provider;
 
 use crate::domain::{Answer, Failure, ModelCall};

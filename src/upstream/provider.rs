@@ -122,7 +122,7 @@ fn bearer(key: &SecretString) -> Result<Option<HeaderValue>, Error> {
 }
 
 /// Names its crypto provider itself, so that nothing depends on a process-wide default.
-fn tls() -> Result<ClientConfig, Error> {
+pub(super) fn tls() -> Result<ClientConfig, Error> {
     let roots = native_roots_cert_store().map_err(Error::Roots)?;
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -10,4 +10,5 @@ mod idempotency;
 mod limits;
 mod openai;
 mod replicas;
+mod tokens;
 mod writers;

@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::service::jwt;
+use crate::upstream;
+
 /// Section `auth` of the settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +18,8 @@ pub struct Config {
     pub remembered_max: usize,
     /// How many failed credentials one address may show in a minute; 0 sets no limit.
     pub failures_per_minute: u32,
+    /// Tokens of the customer's issuer.
+    pub jwt: jwt::Config,
 }
 
 /// Which credentials are asked for.
@@ -75,6 +80,12 @@ impl Config {
         }
         if self.remembered_max == 0 {
             return Err("setting 'auth.remembered_max': must be greater than 0".into());
+        }
+        if self.mode.takes_tokens() {
+            self.jwt.validate()?;
+            if !self.jwt.jwks_url.is_empty() {
+                upstream::jwks_address(&self.jwt.jwks_url).map_err(|error| format!("setting {error}"))?;
+            }
         }
         Ok(())
     }

@@ -7,10 +7,11 @@ mod memory;
 use std::time::Duration;
 
 use crate::domain::{AccessRole, Caller, KeyDigest, Label, ProjectId, UserId};
+use crate::service::jwt::Verifier;
 use crate::service::{Error, Service};
 use crate::store::keys::{self, Grant};
 use crate::store::users::{self, Appearance};
-use crate::store::{self, PgPool};
+use crate::store::{self, PgPool, projects};
 
 use memory::Memory;
 
@@ -24,6 +25,8 @@ pub struct Authenticator {
     open: Open,
     grants: Memory<KeyDigest, Grant>,
     users: Memory<(ProjectId, Label), UserId>,
+    projects: Memory<String, ProjectId>,
+    tokens: Option<Verifier>,
 }
 
 /// What everybody may do where no credentials are asked for.
@@ -50,8 +53,20 @@ impl Authenticator {
     /// Asks this database about credentials.
     pub fn new(pool: PgPool, config: &Config, open: Open) -> Self {
         let keep = Duration::from_millis(config.recheck_ms.into());
-        let (grants, users) = (Memory::new(config.remembered_max, keep), Memory::new(config.remembered_max, keep));
-        Self { pool, mode: config.mode, open, grants, users }
+        Self {
+            pool,
+            mode: config.mode,
+            open,
+            grants: Memory::new(config.remembered_max, keep),
+            users: Memory::new(config.remembered_max, keep),
+            projects: Memory::new(config.remembered_max, keep),
+            tokens: config.mode.takes_tokens().then(|| Verifier::new(&config.jwt)),
+        }
+    }
+
+    /// The verifier of tokens, where they are credentials; it knows no published key until somebody reads them.
+    pub fn tokens(&self) -> Option<&Verifier> {
+        self.tokens.as_ref()
     }
 
     async fn caller(&self, shown: Shown<'_>) -> Result<Caller, Error> {
@@ -70,8 +85,18 @@ impl Authenticator {
             let Open { project_id, role } = self.open.clone();
             return Ok(Caller { project_id, user_id: None, role, key_id: None, actor: "open".to_owned(), request_id });
         }
-        let digest = credential.filter(|_| self.mode.takes_keys()).and_then(KeyDigest::of);
-        let grant = self.grant(digest.ok_or(Error::Unauthenticated)?).await?;
+        let credential = credential.ok_or(Error::Unauthenticated)?;
+        let digest = KeyDigest::of(credential).filter(|_| self.mode.takes_keys());
+        match (digest, &self.tokens) {
+            (Some(digest), _) => self.key(digest, request_id).await,
+            (None, Some(tokens)) => self.token(tokens, credential, request_id).await,
+            (None, None) => Err(Error::Unauthenticated),
+        }
+    }
+
+    async fn key(&self, digest: KeyDigest, request_id: String) -> Result<Caller, Error> {
+        let load = async { keys::grant(&self.pool, &digest).await?.ok_or(Error::Unauthenticated) };
+        let grant = self.grants.recall(&digest, load).await?;
         Ok(Caller {
             actor: format!("key:{}", grant.key_id),
             project_id: grant.project_id,
@@ -82,9 +107,34 @@ impl Authenticator {
         })
     }
 
-    async fn grant(&self, digest: KeyDigest) -> Result<Grant, Error> {
-        let load = async { keys::grant(&self.pool, &digest).await?.ok_or(Error::Unauthenticated) };
-        self.grants.recall(&digest, load).await
+    async fn token(&self, tokens: &Verifier, token: &str, request_id: String) -> Result<Caller, Error> {
+        let claims = tokens.verify(token).await.map_err(|why| {
+            log::debug!("request_id={request_id} cause={why} A token is not believed");
+            Error::Unauthenticated
+        })?;
+        let mut caller = Caller {
+            project_id: self.project(&claims.project).await?,
+            user_id: None,
+            role: claims.role,
+            key_id: None,
+            actor: format!("jwt:{}", claims.subject),
+            request_id,
+        };
+        if let Some(user) = claims.user {
+            caller.user_id = Some(self.user(&caller, user).await?);
+        }
+        Ok(caller)
+    }
+
+    async fn project(&self, id_or_name: &str) -> Result<ProjectId, Error> {
+        let load = async {
+            let project = projects::find(&self.pool, id_or_name).await?;
+            project
+                .filter(|project| project.revoked_at.is_none())
+                .map(|project| project.id)
+                .ok_or(Error::Unauthenticated)
+        };
+        self.projects.recall(&id_or_name.to_owned(), load).await
     }
 
     async fn user(&self, caller: &Caller, external_id: Label) -> Result<UserId, Error> {
