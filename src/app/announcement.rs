@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::app::Database;
 use crate::service::agents::{Applied, Definition};
+use crate::service::auth::Mode;
 use crate::settings::Settings;
 
 /// What to print once the server is bound.
@@ -15,10 +16,17 @@ pub fn text(
     addresses: &[SocketAddr],
     agents: &[(Definition, Applied)],
 ) -> String {
-    let base = addresses.first().map(|address| format!("http://{address}")).unwrap_or_default();
+    let scheme = if settings.server.tls_certificate.as_os_str().is_empty() { "http" } else { "https" };
+    let base = addresses.first().map(|address| format!("{scheme}://{address}")).unwrap_or_default();
     let reach =
         if settings.server.listen.ip().is_loopback() { "this machine only" } else { "everyone who can reach it" };
-    let mut text = format!("\nThreadkeep listens on {base} (open to {reach}; no credentials are configured)\n\n");
+    let credentials = match settings.auth.mode {
+        Mode::Auto | Mode::Open => "no credentials are asked for",
+        Mode::Keys => "callers show a key: threadkeep keys create",
+        Mode::Jwt => "callers show a token of your issuer",
+        Mode::KeysAndJwt => "callers show a key or a token of your issuer",
+    };
+    let mut text = format!("\nThreadkeep listens on {base} (open to {reach}; {credentials})\n\n");
     line(&mut text, "answers", &answers(settings, simulated));
     for (definition, applied) in agents {
         line(&mut text, "agent", &format!("{} ({})", definition.name, outcome(*applied)));

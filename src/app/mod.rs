@@ -4,19 +4,22 @@ mod announcement;
 mod background;
 mod database;
 mod shutdown;
+mod tls;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{Data, PayloadConfig, ThinData};
 use actix_web::{App, HttpServer};
 use anyhow::{Context, bail};
+use rustls::ServerConfig;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::domain::{AccessRole, Caller, ProjectId};
+use crate::http::Attempts;
 use crate::service::agents::{self, Applied, Definition};
 use crate::service::auth::{Authenticator, Open};
 use crate::service::{Pools, Process, Service, pulse};
@@ -26,6 +29,7 @@ use crate::upstream::{Provider, Upstream};
 use crate::{http, simulator};
 
 use background::Background;
+use tls::Certificate;
 
 pub use database::Database;
 pub use shutdown::signal;
@@ -72,13 +76,19 @@ impl Application {
             log::warn!("upstream.base_url={:?} A provider's address ends in /v1 as a rule", settings.upstream.base_url);
         }
         let provider = Provider::new(&settings.upstream)?;
+        let certificate = Certificate::read(&settings.server)?;
+        let listener = bind(settings.server.listen)?;
         let database = Database::open(&settings).await?;
         let applied = apply_folder(&database, &settings).await?;
         let writers = database.writers(&settings.database)?;
         let process = process(&settings, &database, writers)?;
         pulse::begin(&process).await?;
         let background = Background::start(process.clone(), provider.clone(), settings.auth.jwt.clone())?;
-        let (server, addresses) = bind(&settings, &process, provider)?;
+        let tls = certificate.as_ref().map(Certificate::config).transpose()?;
+        let (server, addresses) = serve(&settings, &process, provider, listener, tls)?;
+        if let Some(certificate) = certificate {
+            actix_rt::spawn(certificate.keep_fresh());
+        }
         let announcement = announcement::text(&settings, simulated, &database, &addresses, &applied);
         let drain = Duration::from_millis(settings.server.drain_ms);
         Ok(Self { server, process, addresses, drain, announcement, background, database })
@@ -145,29 +155,48 @@ async fn apply_folder(database: &Database, settings: &Settings) -> anyhow::Resul
     Ok(report)
 }
 
-fn bind(settings: &Settings, process: &Process, provider: Provider) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
+/// Takes the address, before anything slow is begun.
+fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen).with_context(|| {
+        format!("cannot listen on {listen}; choose another address with server.listen (THREADKEEP__SERVER__LISTEN)")
+    })
+}
+
+fn serve(
+    settings: &Settings,
+    process: &Process,
+    provider: Provider,
+    listener: TcpListener,
+    tls: Option<ServerConfig>,
+) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
     let (config, process) = (Data::new(settings.server.clone()), process.clone());
-    let body_bytes_max = settings.server.body_bytes_max;
+    let attempts = Data::new(Attempts::new(settings.auth.failures_per_minute));
+    let workers = settings.server.workers;
     let server = HttpServer::new(move || {
         let service = Service::new(process.clone(), Upstream::new(&provider));
         App::new()
             .app_data(ThinData(service))
             .app_data(config.clone())
-            .app_data(PayloadConfig::new(body_bytes_max))
+            .app_data(attempts.clone())
+            .app_data(PayloadConfig::new(config.body_bytes_max))
+            .wrap(Condition::new(!config.cors_origins.is_empty(), config.cors()))
+            .wrap(Condition::new(config.access_log, from_fn(http::write_access_log)))
             .wrap(from_fn(http::assign_request_id))
+            .wrap(config.headers())
             .configure(http::configure)
     });
-    let server = match settings.server.workers {
-        0 => server,
-        workers => server.workers(workers),
-    };
-    let listen = settings.server.listen;
+    let server = if workers == 0 { server } else { server.workers(workers) };
     let server = server
+        .client_request_timeout(Duration::from_millis(settings.server.head_timeout_ms))
+        .keep_alive(Duration::from_millis(settings.server.keep_alive_ms))
+        .max_connections(settings.server.connections_max)
         .tcp_nodelay(true)
         .disable_signals()
-        .shutdown_timeout(settings.server.drain_ms.div_ceil(1000))
-        .bind(listen)
-        .with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+        .shutdown_timeout(settings.server.drain_ms.div_ceil(1000));
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
     let addresses = server.addrs();
     Ok((server.run(), addresses))
 }

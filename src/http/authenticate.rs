@@ -1,15 +1,17 @@
 //! Who calls: a request's credential becomes its caller before any handler sees it.
 
+use std::time::Instant;
+
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::web::ThinData;
+use actix_web::web::{Data, ThinData};
 use actix_web::{Error, HttpMessage};
 
 use crate::domain::{Caller, Label};
 use crate::http::error::ApiError;
-use crate::http::request_id;
+use crate::http::{Attempts, address, request_id};
 use crate::service::auth::{self, Shown};
 use crate::service::{self, Service};
 
@@ -35,12 +37,24 @@ pub async fn authenticate(
 
 async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
     let service = request.app_data::<ThinData<Service>>().ok_or(service::Error::Unauthenticated)?;
-    let shown = Shown {
-        credential: bearer(request.headers()),
-        acts_for: acts_for(request.headers())?,
-        request_id: request_id::of(request.request()),
-    };
-    Ok(auth::authenticate(service, shown).await?)
+    let credential = bearer(request.headers());
+    let (attempts, address) = (request.app_data::<Data<Attempts>>(), address::of(request.request()));
+    let watched = attempts.zip(address);
+    if let Some((attempts, address)) = watched
+        && let Some(wait) = attempts.blocked(address, Instant::now())
+        && credential.is_some_and(|credential| !auth::is_known(service, credential))
+    {
+        return Err(ApiError::too_many_failures(wait));
+    }
+    let shown =
+        Shown { credential, acts_for: acts_for(request.headers())?, request_id: request_id::of(request.request()) };
+    let outcome = auth::authenticate(service, shown).await;
+    if let (Some((attempts, address)), Err(service::Error::Unauthenticated)) = (watched, &outcome)
+        && request.headers().contains_key(AUTHORIZATION)
+    {
+        attempts.failed(address, Instant::now());
+    }
+    Ok(outcome?)
 }
 
 /// The bearer of exactly one `Authorization` header.

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use log::Level;
 use serde::Serialize;
@@ -21,6 +22,7 @@ pub struct ApiError {
     sentence: String,
     cause: Option<String>,
     over_limit: Option<OverLimit>,
+    retry_after_s: Option<u64>,
 }
 
 /// The body of every error on the seed routes.
@@ -34,7 +36,7 @@ pub struct Envelope<'a> {
 const RETRY_AFTER_S: u32 = 1;
 
 /// Refusals that pass by themselves, so that their answers say when to come back.
-const PASSING: [&str; 2] = ["thread_busy", "turn_still_running"];
+const PASSING: [&str; 4] = ["thread_busy", "turn_still_running", "overloaded", "upstream_circuit_open"];
 
 /// The longest sentence that quotes what a client sent.
 const SENTENCE_CHARS_MAX: usize = 500;
@@ -49,6 +51,13 @@ impl ApiError {
     pub fn body_too_large(bytes_max: usize) -> Self {
         let sentence = format!("The body is larger than the {bytes_max} bytes that are allowed.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", sentence)
+    }
+
+    /// An address that showed too many credentials that do not work.
+    pub fn too_many_failures(wait: Duration) -> Self {
+        let sentence = "Too many credentials from this address did not work; try again later.";
+        let wait_s = wait.as_secs() + 1;
+        Self { retry_after_s: Some(wait_s), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", sentence) }
     }
 
     /// The same error where the route's contract answers an unknown agent with 404.
@@ -83,7 +92,7 @@ impl ApiError {
             sentence.truncate(end);
             sentence.push('…');
         }
-        Self { status, code: code.into(), sentence, cause: None, over_limit: None }
+        Self { status, code: code.into(), sentence, cause: None, over_limit: None, retry_after_s: None }
     }
 
     fn because(self, cause: impl Into<String>) -> Self {
@@ -144,6 +153,9 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
+        if let Some(wait_s) = self.retry_after_s {
+            answer.insert_header((RETRY_AFTER, wait_s));
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE || PASSING.contains(&self.code.as_ref()) {
             answer.insert_header((RETRY_AFTER, RETRY_AFTER_S));
         }
@@ -165,7 +177,9 @@ pub async fn route_not_found() -> Result<HttpResponse, ApiError> {
 }
 
 /// Answers a method that the path's route does not have.
-pub async fn method_not_allowed() -> Result<HttpResponse, ApiError> {
-    let sentence = "This route does not answer this method.";
-    Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence))
+pub fn method_not_allowed(allowed: &'static str) -> HttpResponse {
+    let sentence = format!("This route does not answer this method, only {allowed}.");
+    let mut answer = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence).error_response();
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }

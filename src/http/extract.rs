@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
@@ -68,11 +68,22 @@ pub fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
 fn is_json(request: &HttpRequest) -> Result<(), ApiError> {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
-        return Ok(());
+    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+        let sentence = "The body must be JSON: send the header 'Content-Type: application/json'.";
+        return Err(ApiError::bad_payload("invalid_content_type", sentence));
     }
-    let sentence = "The body must be JSON: send the header 'Content-Type: application/json'.";
-    Err(ApiError::bad_payload("invalid_content_type", sentence))
+    let charset = header.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("charset="));
+    if charset.is_some_and(|charset| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
+        let sentence = "The body must be UTF-8: leave the charset of Content-Type out.";
+        return Err(ApiError::bad_payload("invalid_content_type", sentence));
+    }
+    match request.headers().get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            let sentence = "Content-Encoding: compressed bodies are not taken; send it as it is.";
+            Err(ApiError::bad_payload("invalid_content_encoding", sentence))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn unreadable(error: &actix_web::Error, bytes_max: usize) -> ApiError {

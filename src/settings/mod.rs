@@ -96,7 +96,7 @@ const VERBATIM: [(&str, &str); 3] = [
 ];
 
 /// Lists, which a variable gives with commas between their entries.
-const LISTS: [&str; 1] = ["auth.jwt.algorithms"];
+const LISTS: [&str; 3] = ["auth.jwt.algorithms", "server.cors_origins", "server.trusted_proxies"];
 
 impl Settings {
     /// The defaults with `text` (TOML) over them; neither a file nor the environment is read.
@@ -149,13 +149,13 @@ impl Settings {
                  \"open\" where something in front authenticates"
             );
         }
+        self.server.validate().map_err(anyhow::Error::msg)?;
         self.auth.validate().map_err(anyhow::Error::msg)?;
         self.turns.validate().map_err(anyhow::Error::msg)?;
         for (key, is_zero) in [
             ("database.connections_max", self.database.connections_max == 0),
             ("database.writers", self.database.writers == 0),
             ("database.queue_max", self.database.queue_max == 0),
-            ("server.body_bytes_max", self.server.body_bytes_max == 0),
         ] {
             if is_zero {
                 bail!("setting '{key}': must be greater than 0");

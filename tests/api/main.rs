@@ -6,6 +6,7 @@ mod auth;
 mod authorisation;
 mod harness;
 mod health;
+mod hygiene;
 mod idempotency;
 mod limits;
 mod openai;

@@ -25,6 +25,11 @@ impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
         Self { known: Arc::new(Cache::new(values_max)), keep }
     }
 
+    /// Whether there is a value, however old.
+    pub fn holds(&self, key: &K) -> bool {
+        self.known.peek(key).is_some()
+    }
+
     /// The remembered value, or what `load` says, which is remembered unless it is an error.
     pub async fn recall<E>(&self, key: &K, load: impl Future<Output = Result<V, E>>) -> Result<V, E> {
         if let Some(known) = self.known.get(key) {

@@ -153,6 +153,16 @@ impl Authenticator {
     }
 }
 
+/// Whether a credential may be looked at although its address failed too often: a key that worked here before, and any
+/// token, which costs no question to the database.
+pub fn is_known(service: &Service, credential: &str) -> bool {
+    let authenticator = &service.process.authenticator;
+    match KeyDigest::of(credential) {
+        Some(digest) => authenticator.grants.holds(&digest),
+        None => authenticator.tokens.is_some(),
+    }
+}
+
 /// Who calls; [`Error::Unauthenticated`] for every credential that does not work, whatever the reason.
 pub async fn authenticate(service: &Service, shown: Shown<'_>) -> Result<Caller, Error> {
     service.process.authenticator.caller(shown).await
