@@ -11,5 +11,8 @@ mod idempotency;
 mod limits;
 mod openai;
 mod replicas;
+mod secrets;
+mod tls;
 mod tokens;
+mod upgrade;
 mod writers;

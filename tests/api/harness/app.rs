@@ -30,7 +30,7 @@ use super::{Provider, fresh_database};
 const CONNECTIONS_MAX: u32 = 6;
 
 /// Settings of a service that asks for keys, and forgets them soon.
-const KEYS: &str = "auth.mode = 'keys'\nauth.recheck_ms = 200\nauth.failures_per_minute = 0\n";
+pub const KEYS: &str = "auth.mode = 'keys'\nauth.recheck_ms = 200\nauth.failures_per_minute = 0\n";
 
 /// A running service.
 pub struct App {
