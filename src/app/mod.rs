@@ -179,6 +179,8 @@ fn serve(
             .app_data(config.clone())
             .app_data(attempts.clone())
             .app_data(PayloadConfig::new(config.body_bytes_max))
+            .app_data(http::path_errors())
+            .app_data(http::query_errors())
             .wrap(Condition::new(!config.cors_origins.is_empty(), config.cors()))
             .wrap(Condition::new(config.access_log, from_fn(http::write_access_log)))
             .wrap(from_fn(http::assign_request_id))

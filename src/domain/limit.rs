@@ -1,7 +1,10 @@
 //! Limits: how much a project, a user or a key may ask for.
 
+use serde::{Deserialize, Serialize};
+
 /// What a subject may ask for; none: as much as it likes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Turns that begin within any 60 seconds.
     pub requests_per_minute: Option<u32>,

@@ -24,6 +24,11 @@ pub struct Piece<T> {
 pub const PAGE_ENTRIES_MAX: u32 = 100;
 
 impl Page {
+    /// The page of a list that can have one entry only.
+    pub const fn of_one() -> Self {
+        Self { after: None, limit: 1 }
+    }
+
     /// How many rows to ask for: one more than the entries, which tells whether the list goes on.
     pub fn rows(&self) -> i64 {
         i64::from(self.limit) + 1

@@ -1,5 +1,6 @@
 //! Who calls: a request's credential becomes its caller before any handler sees it.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -37,6 +38,9 @@ pub async fn authenticate(
 
 async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
     let service = request.app_data::<ThinData<Service>>().ok_or(service::Error::Unauthenticated)?;
+    if auth::is_for_this_machine(service) && !is_named_locally(request.connection_info().host()) {
+        return Err(ApiError::foreign_host());
+    }
     let credential = bearer(request.headers());
     let (attempts, address) = (request.app_data::<Data<Attempts>>(), address::of(request.request()));
     let watched = attempts.zip(address);
@@ -57,6 +61,17 @@ async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
     Ok(outcome?)
 }
 
+/// Whether a host is `localhost` or an address, and no name that somebody else's DNS can point here.
+fn is_named_locally(host: &str) -> bool {
+    let port_at = host.rfind(':').filter(|at| !host.ends_with(']') && host.get(*at + 1..).is_some_and(is_number));
+    let name = port_at.and_then(|at| host.get(..at)).unwrap_or(host).trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The bearer of exactly one `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(AUTHORIZATION);
@@ -75,4 +90,20 @@ fn acts_for(headers: &HeaderMap) -> Result<Option<Label>, ApiError> {
     }
     let text = str::from_utf8(first.as_bytes()).map_err(|_| refused("must be UTF-8"))?;
     Label::try_from(text.to_owned()).map(Some).map_err(|reason| refused(&reason.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_named_locally;
+
+    #[test]
+    fn only_addresses_and_localhost_are_names_of_this_machine() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:8080", "[::1]", "[::1]:8080", "10.0.0.7:80"]
+        {
+            assert!(is_named_locally(host), "{host}");
+        }
+        for host in ["evil.test", "evil.test:8080", "localhost.evil.test", "127.0.0.1.evil.test:80", "", ":8080"] {
+            assert!(!is_named_locally(host), "{host}");
+        }
+    }
 }

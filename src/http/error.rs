@@ -53,6 +53,18 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", sentence)
     }
 
+    /// A valid credential without the right to an administrator's route.
+    pub fn role_too_narrow() -> Self {
+        Self { status: StatusCode::FORBIDDEN, ..Self::from(Error::Forbidden) }
+    }
+
+    /// A call by a name that somebody else's DNS may have pointed here, where nobody is asked for credentials.
+    pub fn foreign_host() -> Self {
+        let sentence = "Without credentials this service is called by address or as localhost only; set auth.mode to \
+                        serve it under a name.";
+        Self::new(StatusCode::FORBIDDEN, "foreign_host", sentence)
+    }
+
     /// An address that showed too many credentials that do not work.
     pub fn too_many_failures(wait: Duration) -> Self {
         let sentence = "Too many credentials from this address did not work; try again later.";
@@ -118,7 +130,7 @@ impl From<Error> for ApiError {
             }
             Error::NotFound { kind, .. } => Self::new(StatusCode::NOT_FOUND, format!("{kind}_not_found"), sentence),
             Error::ProjectNameTaken(_) => refused("project_name_taken"),
-            Error::InvalidField(_) => refused("invalid_field"),
+            Error::InvalidField(_) | Error::InvalidConfig(_) => refused("invalid_field"),
             Error::Forbidden => refused("forbidden"),
             Error::NothingToCancel(_) => refused("no_running_turn"),
             Error::StillRunning(_) => refused("turn_still_running"),

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use tokio::time::timeout;
 
-use crate::domain::{Caller, IdempotencyKey};
+use crate::domain::{AccessRole, Caller, IdempotencyKey};
 use crate::http::Config;
 use crate::http::error::ApiError;
 use crate::http::idempotency::KeyClaim;
@@ -29,6 +29,11 @@ pub struct ValidJson<T> {
     pub key: Option<IdempotencyKey>,
 }
 
+/// A caller who may do everything in the deployment; stands first among a handler's parameters, so that nobody else
+/// learns what is wrong with the rest.
+#[derive(Debug)]
+pub struct AdminCaller(pub Caller);
+
 impl FromRequest for Caller {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
@@ -36,6 +41,20 @@ impl FromRequest for Caller {
     /// The caller whom the credential was found to be; 401 on a route that asks for none.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request))
+    }
+}
+
+impl FromRequest for AdminCaller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    /// 403 for every other role.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let admin = caller(request).and_then(|caller| match caller.role {
+            AccessRole::Admin => Ok(Self(caller)),
+            AccessRole::Service | AccessRole::User => Err(ApiError::role_too_narrow()),
+        });
+        ready(admin)
     }
 }
 

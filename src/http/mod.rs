@@ -2,6 +2,7 @@
 
 mod access_log;
 mod address;
+mod admin;
 mod attempts;
 mod authenticate;
 mod error;
@@ -23,6 +24,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use access_log::write as write_access_log;
+pub use admin::query::{paths as path_errors, queries as query_errors};
 pub use attempts::Attempts;
 pub use request_id::assign as assign_request_id;
 pub use routes::configure;

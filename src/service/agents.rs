@@ -1,9 +1,10 @@
 //! Agents as reviewed definitions: making the store match them, and reading them back.
 
-use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller};
+use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, Label};
+use crate::service::{Error, projects, users};
 use crate::store::{self, PgPool};
 
-pub use crate::store::agents::{Agent, Applied};
+pub use crate::store::agents::{Agent, Applied, Version};
 
 /// An agent as a file defines it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,4 +29,46 @@ pub async fn list(pool: &PgPool, caller: &Caller) -> Result<Vec<Agent>, store::E
 /// One living agent, by id or name.
 pub async fn find(pool: &PgPool, caller: &Caller, agent: &AgentRef) -> Result<Option<Agent>, store::Error> {
     Ok(store::agents::list(pool, caller, Some(agent)).await?.pop())
+}
+
+/// The same for a project's administrator: shared, or one user's own.
+pub async fn apply_for(
+    pool: &PgPool,
+    caller: &Caller,
+    project: &str,
+    owner: Option<&Label>,
+    definition: &Definition,
+) -> Result<Agent, Error> {
+    definition.config.validate().map_err(Error::InvalidConfig)?;
+    let mut caller = projects::enter(pool, caller, project).await?;
+    if let Some(owner) = owner {
+        caller.user_id = Some(users::create(pool, &caller, caller.project_id.as_str(), owner).await?.id);
+    }
+    apply(pool, &caller, definition).await?;
+    known(pool, &caller, &AgentRef::Name(definition.name.clone())).await
+}
+
+/// One of a project's living agents.
+pub async fn show(pool: &PgPool, caller: &Caller, project: &str, agent: &AgentRef) -> Result<Agent, Error> {
+    known(pool, &projects::enter(pool, caller, project).await?, agent).await
+}
+
+/// Every version of a living agent, newest first.
+pub async fn versions(pool: &PgPool, caller: &Caller, project: &str, agent: &AgentRef) -> Result<Vec<Version>, Error> {
+    let caller = projects::enter(pool, caller, project).await?;
+    let agent = known(pool, &caller, agent).await?;
+    Ok(store::agents::versions(pool, &caller.project_id, &agent.id).await?)
+}
+
+/// Tombstones an agent and answers what it was.
+pub async fn delete(pool: &PgPool, caller: &Caller, project: &str, agent: &AgentRef) -> Result<Agent, Error> {
+    let caller = projects::enter(pool, caller, project).await?;
+    let agent = known(pool, &caller, agent).await?;
+    store::agents::delete(pool, &caller, &AgentRef::Id(agent.id.clone())).await?;
+    Ok(agent)
+}
+
+async fn known(pool: &PgPool, caller: &Caller, agent: &AgentRef) -> Result<Agent, Error> {
+    let found = find(pool, caller, agent).await?;
+    found.ok_or_else(|| Error::NotFound { kind: "agent", name: agent.to_string() })
 }

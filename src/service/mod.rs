@@ -18,7 +18,9 @@ pub mod models;
 mod process;
 pub mod projects;
 pub mod pulse;
+pub mod runs;
 mod sweep;
+pub mod threads;
 mod turn;
 pub mod users;
 
@@ -89,6 +91,9 @@ pub enum Error {
     /// A field of an administrator's order cannot be used; the sentence names it.
     #[error("{0}.")]
     InvalidField(&'static str),
+    /// An agent's configuration cannot be used; the sentence names the field.
+    #[error("config.{0}.")]
+    InvalidConfig(String),
     /// The thread has no turn that could be cancelled.
     #[error("The thread '{0}' has no running turn.")]
     NothingToCancel(ThreadId),
@@ -161,7 +166,8 @@ impl Service {
         &self.process.config
     }
 
-    fn pool(&self) -> &PgPool {
+    /// The connections that requests use.
+    pub fn pool(&self) -> &PgPool {
         &self.process.pool
     }
 }

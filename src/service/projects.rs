@@ -27,6 +27,12 @@ pub async fn find(pool: &PgPool, id_or_name: &str) -> Result<Project, Error> {
     project.ok_or_else(|| Error::NotFound { kind: "project", name: id_or_name.to_owned() })
 }
 
+/// The same party within another project.
+pub async fn enter(pool: &PgPool, caller: &Caller, id_or_name: &str) -> Result<Caller, Error> {
+    let project = find(pool, id_or_name).await?;
+    Ok(Caller { project_id: project.id, user_id: None, ..caller.clone() })
+}
+
 /// Shuts a project, so that no credential opens it, or opens it again.
 pub async fn revoke(pool: &PgPool, caller: &Caller, id_or_name: &str, is_revoked: bool) -> Result<Project, Error> {
     let project = find(pool, id_or_name).await?;

@@ -2,25 +2,41 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use sqlx::PgExecutor;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, OnBusy, UserId};
+use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, OnBusy, ProjectId, UserId};
 use crate::store::Error;
 
 /// An agent with the configuration of its current version.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Agent {
     /// The agent's id.
     pub id: AgentId,
+    /// The one user whose it is; none: the project shares it.
+    pub user_id: Option<UserId>,
     /// The unique name, where it has one.
     pub name: Option<String>,
     /// The number of the current version, from 1.
     pub version: i32,
     /// When that version was made.
+    #[serde(with = "time::serde::rfc3339")]
     pub changed_at: OffsetDateTime,
     /// The current configuration.
+    pub config: AgentConfig,
+}
+
+/// What an agent was at one time; such rows never change.
+#[derive(Debug, Clone, Serialize)]
+pub struct Version {
+    /// The number, from 1.
+    pub version: i32,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// The configuration.
     pub config: AgentConfig,
 }
 
@@ -47,7 +63,7 @@ pub enum Deleted {
 }
 
 /// Makes the living agent of this name have this configuration, in one statement with its audit event; `new_id`
-/// is used when there is no such agent yet.
+/// is used when there is no such agent yet. It is shared, or private where the caller is one user.
 pub async fn apply(
     executor: impl PgExecutor<'_>,
     caller: &Caller,
@@ -72,6 +88,7 @@ pub async fn apply(
         Json(&config.metadata) as _,
         caller.request_id,
         config.on_busy.map(OnBusy::as_str),
+        caller.user_id.as_ref().map(UserId::as_str),
     )
     .fetch_one(executor)
     .await?;
@@ -126,7 +143,7 @@ pub async fn list(
 ) -> Result<Vec<Agent>, Error> {
     let rows = sqlx::query!(
         r#"
-        select agents.id as "id: AgentId", agents.name, agents.version, versions.created_at, versions.model,
+        select agents.id as "id: AgentId", agents.user_id as "user_id: UserId", agents.name, agents.version, versions.created_at, versions.model,
                versions.description, versions.instructions, versions.temperature, versions.top_p,
                versions.reasoning_effort, versions.tools as "tools: Json<Vec<serde_json::Value>>",
                versions.response_format,
@@ -146,6 +163,7 @@ pub async fn list(
     .await?;
     let agents = rows.into_iter().map(|row| Agent {
         id: row.id,
+        user_id: row.user_id,
         name: row.name,
         version: row.version,
         changed_at: row.created_at,
@@ -163,4 +181,39 @@ pub async fn list(
         },
     });
     Ok(agents.collect())
+}
+
+/// Every version of an agent, tombstones included, newest first.
+pub async fn versions(
+    executor: impl PgExecutor<'_>,
+    project_id: &ProjectId,
+    agent_id: &AgentId,
+) -> Result<Vec<Version>, Error> {
+    let rows = sqlx::query!(
+        r#"select version, created_at, model, description, instructions, temperature, top_p, reasoning_effort,
+                  tools as "tools: Json<Vec<serde_json::Value>>", response_format,
+                  metadata as "metadata: Json<BTreeMap<String, String>>", on_busy
+           from agent_versions where project_id = $1 and agent_id = $2 order by version desc"#,
+        project_id.as_str(),
+        agent_id.as_str(),
+    )
+    .fetch_all(executor)
+    .await?;
+    let versions = rows.into_iter().map(|row| Version {
+        version: row.version,
+        created_at: row.created_at,
+        config: AgentConfig {
+            model: row.model,
+            description: row.description,
+            instructions: row.instructions,
+            temperature: row.temperature,
+            top_p: row.top_p,
+            reasoning_effort: row.reasoning_effort,
+            tools: row.tools.0,
+            response_format: row.response_format,
+            metadata: row.metadata.0,
+            on_busy: row.on_busy.and_then(|policy| OnBusy::try_from(policy).ok()),
+        },
+    });
+    Ok(versions.collect())
 }

@@ -1,5 +1,6 @@
 //! API keys: made, listed, revoked, and recognised by the hash of their secret.
 
+use serde::Serialize;
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
@@ -7,7 +8,7 @@ use crate::domain::{AccessRole, Caller, KeyDigest, KeyId, Label, Page, Piece, Pr
 use crate::store::Error;
 
 /// A key without its secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Key {
     /// The key's id.
     pub id: KeyId,
@@ -22,12 +23,16 @@ pub struct Key {
     /// The beginning of the secret.
     pub prefix: String,
     /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it stops working by itself.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
     /// When it was revoked.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
     /// When it was last used, to about a minute.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub last_used_at: Option<OffsetDateTime>,
 }
 

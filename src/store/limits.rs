@@ -1,16 +1,18 @@
 //! Limits of projects, users and keys: set, listed, lifted. They are applied by the opening statement of a turn.
 
+use serde::Serialize;
 use sqlx::PgExecutor;
 
 use crate::domain::{Caller, Limits, ProjectId};
 use crate::store::{Connection, Error};
 
 /// The limits of one subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Limited {
     /// The project's id, a user's, a key's, `each_user` or `each_key`.
     pub subject: String,
     /// What it may ask for.
+    #[serde(flatten)]
     pub limits: Limits,
 }
 

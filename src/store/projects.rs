@@ -1,5 +1,6 @@
 //! Projects, which own everything.
 
+use serde::Serialize;
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
@@ -7,15 +8,17 @@ use crate::domain::{Caller, Label, Page, Piece, ProjectId};
 use crate::store::Error;
 
 /// A project.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Project {
     /// The project's id.
     pub id: ProjectId,
     /// Its unique name.
     pub name: String,
     /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it was shut.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
 }
 

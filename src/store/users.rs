@@ -1,5 +1,6 @@
 //! A project's end users, who appear on their first use.
 
+use serde::Serialize;
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
@@ -7,7 +8,7 @@ use crate::domain::{Caller, Label, Page, Piece, ProjectId, UserId};
 use crate::store::Error;
 
 /// An end user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct User {
     /// Our id.
     pub id: UserId,
@@ -16,8 +17,10 @@ pub struct User {
     /// The project's own id of the user.
     pub external_id: String,
     /// When the user first appeared.
+    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When the user was shut out.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
 }
 

@@ -75,6 +75,16 @@ async fn pages_from_elsewhere_may_call_only_where_the_settings_name_them() {
 }
 
 #[actix_rt::test]
+async fn a_page_whose_name_is_pointed_here_cannot_call_where_nobody_shows_credentials() {
+    let app = App::start().await;
+    let named = app.get_with("/admin/projects", &[("host", "evil.test")]).await;
+    named.expect_error(403, "foreign_host");
+    app.get_with("/admin/projects", &[("host", "localhost:8080")]).await.expect(200);
+    let open = with("auth.mode = 'open'").await;
+    open.get_with("/openai/get_models", &[("host", "threads.example.com")]).await.expect(200);
+}
+
+#[actix_rt::test]
 async fn a_head_that_trickles_in_ends_with_its_time() {
     let app = with("server.head_timeout_ms = 400").await;
     let begun = Instant::now();
@@ -87,7 +97,7 @@ async fn a_head_that_trickles_in_ends_with_its_time() {
 async fn a_head_beyond_measure_is_refused() {
     let app = App::start().await;
     let long = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "a".repeat(300_000));
-    let many: String = (0..300).map(|at| format!("x-many-{at}: 1\r\n")).collect();
+    let many = (0..300).map(|at| format!("x-many-{at}: 1\r\n")).collect::<Vec<_>>().concat();
     let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{many}\r\n");
     let path = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(300_000));
     for head in [long, many, path] {

@@ -2,6 +2,7 @@
 //! network.
 #![cfg(test)]
 
+mod admin;
 mod auth;
 mod authorisation;
 mod harness;

@@ -9,7 +9,7 @@ use sqlx::migrate::Migrator;
 use threadkeep::domain::AccessRole;
 use threadkeep::store::schema;
 
-use crate::harness::{App, KEYS, Provider, bearer, empty_database};
+use crate::harness::{App, KEYS, Provider, bearer, fresh_database};
 
 /// The last migration of the version without users, keys and lines.
 const BEFORE_USERS: i64 = 5;
@@ -33,8 +33,9 @@ const A_TURN: &str = "
 
 #[actix_rt::test]
 async fn a_database_of_the_first_version_goes_on_in_the_default_project() {
-    let url = empty_database().await;
+    let url = fresh_database().await;
     let pool = PgPool::connect(url.expose_secret()).await.unwrap();
+    sqlx::raw_sql("drop schema public cascade; create schema public").execute(&pool).await.unwrap();
     let all = Migrator::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))).await.unwrap();
     let old = all.iter().filter(|migration| migration.version <= BEFORE_USERS).cloned().collect();
     Migrator::with_migrations(old).run(&pool).await.unwrap();

@@ -153,6 +153,12 @@ impl Authenticator {
     }
 }
 
+/// Whether everybody may come in because only this machine can call: then a page in its browser must not be able to, which
+/// shows in the name that it calls the service by.
+pub fn is_for_this_machine(service: &Service) -> bool {
+    service.process.authenticator.mode == Mode::Auto
+}
+
 /// Whether a credential may be looked at although its address failed too often: a key that worked here before, and any
 /// token, which costs no question to the database.
 pub fn is_known(service: &Service, credential: &str) -> bool {

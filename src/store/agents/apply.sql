@@ -17,11 +17,11 @@ with wanted as (
     from agents
     join agent_versions versions on versions.agent_id = agents.id and versions.version = agents.version
     cross join wanted
-    where agents.project_id = $1 and agents.name = $2 and agents.user_id is null and agents.deleted_at is null
+    where agents.project_id = $1 and agents.name = $2 and agents.user_id is not distinct from $16::text and agents.deleted_at is null
     for update of agents
 ), created as (
-    insert into agents (id, project_id, name, version)
-    select $3, $1, $2, 1 where not exists (select from present)
+    insert into agents (id, project_id, user_id, name, version)
+    select $3, $1, $16, $2, 1 where not exists (select from present)
     on conflict (project_id, coalesce(user_id, ''), name) where deleted_at is null do nothing
     returning id, version
 ), changed as (

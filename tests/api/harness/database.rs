@@ -24,14 +24,6 @@ pub async fn fresh() -> SecretString {
     url_of(&name)
 }
 
-/// Makes a database without any table and answers its URL.
-pub async fn empty() -> SecretString {
-    TEMPLATE.get_or_init(template).await;
-    let name = format!("tk_test_{}_{}", process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));
-    execute(&format!("create database {name} template template0")).await;
-    url_of(&name)
-}
-
 async fn template() -> String {
     drop_leftovers().await;
     let name = format!("tk_test_{}_template", process::id());

@@ -6,6 +6,6 @@ mod provider;
 mod wire;
 
 pub use app::{Answer, App, KEYS, bearer, label};
-pub use database::{empty as empty_database, fresh as fresh_database};
+pub use database::fresh as fresh_database;
 pub use provider::Provider;
 pub use wire::Wire;
