@@ -25,7 +25,7 @@ use crate::service::auth::{Authenticator, Open};
 use crate::service::{Pools, Process, Service, pulse};
 use crate::settings::{Settings, read_agent_files};
 use crate::store::Writers;
-use crate::upstream::{Provider, Upstream};
+use crate::upstream::{Jwks, Provider, Upstream};
 use crate::{http, simulator};
 
 use background::Background;
@@ -127,6 +127,10 @@ fn process(settings: &Settings, database: &Database, writers: Writers) -> anyhow
     let is_local = settings.server.listen.ip().is_loopback();
     let role = if is_local { AccessRole::Admin } else { AccessRole::Service };
     let open = Open { project_id: default_project()?, role };
+    let jwt = &settings.auth.jwt;
+    if settings.auth.mode.takes_tokens() && jwt.has_published_keys() {
+        Jwks::new(&jwt.jwks_url, jwt.jwks_file.clone()).context("the issuer's keys cannot be read")?;
+    }
     let authenticator = Authenticator::new(pools.pool.clone(), &settings.auth, open);
     Ok(Process::new(authenticator, writers, pools, settings.turns.clone()))
 }

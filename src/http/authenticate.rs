@@ -37,6 +37,9 @@ pub async fn authenticate(
 }
 
 async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
+    if request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00")) {
+        return Err(ApiError::bad_payload("invalid_path", "The path holds a NUL character (%00)."));
+    }
     let service = request.app_data::<ThinData<Service>>().ok_or(service::Error::Unauthenticated)?;
     if auth::is_for_this_machine(service) && !is_named_locally(request.connection_info().host()) {
         return Err(ApiError::foreign_host());

@@ -1,7 +1,8 @@
 //! Where an issuer's public keys come from: a URL, or a file. What they are good for is not known here.
 
-use std::io;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use awc::http::Uri;
@@ -54,6 +55,7 @@ impl Jwks {
     /// Keys at this address, or else in this file.
     pub fn new(url: &str, file: PathBuf) -> Result<Self, JwksError> {
         if url.is_empty() {
+            read(&file).map_err(JwksError::File)?;
             return Ok(Self { source: Source::File(file) });
         }
         let uri = address(url)?;
@@ -68,7 +70,7 @@ impl Jwks {
     pub async fn read(&self) -> Result<Bytes, JwksError> {
         match &self.source {
             Source::Url(client, uri) => fetch(client, uri).await,
-            Source::File(path) => Ok(std::fs::read(path).map_err(JwksError::File)?.into()),
+            Source::File(path) => read(path).map_err(JwksError::File),
         }
     }
 }
@@ -83,6 +85,20 @@ pub fn address(url: &str) -> Result<Uri, JwksError> {
         Some("http") if is_local => Ok(uri),
         _ => Err(JwksError::Address),
     }
+}
+
+/// Reads a file that is one, and no longer than a document may be.
+fn read(path: &Path) -> io::Result<Bytes> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut document = Vec::new();
+    let limit = u64::try_from(DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX);
+    fs::File::open(path)?.take(limit + 1).read_to_end(&mut document)?;
+    if document.len() > DOCUMENT_BYTES_MAX {
+        return Err(io::Error::other("it is too long"));
+    }
+    Ok(document.into())
 }
 
 async fn fetch(client: &awc::Client, uri: &Uri) -> Result<Bytes, JwksError> {

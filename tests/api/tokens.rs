@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use threadkeep::settings::Settings;
 use tokio::time::sleep;
 
 use crate::harness::{Answer, App, Provider, bearer};
@@ -86,6 +87,7 @@ async fn claims_decide_on_project_user_and_role() {
         with("role", 7),
         with("https://issuer.test/project", "nowhere"),
         with("https://issuer.test/project", ""),
+        with("https://issuer.test/project", "nul\0"),
         with("sub", ""),
         with("sub", "a\u{7}b"),
         with("sub", "u".repeat(257)),
@@ -143,8 +145,11 @@ async fn keys_come_and_go_with_the_issuer_and_stay_while_it_is_away() {
     let app = app_of(&issuer).await;
     assert!(is_believed(&app, &old.sign(&claims())).await);
     issuer.go_away();
+    sleep(Duration::from_millis(5200)).await;
     let forged = Pair::es256("forged");
     let reads = issuer.reads();
+    assert!(!is_believed(&app, &forged.sign(&claims())).await);
+    assert_eq!(issuer.reads(), reads + 1, "an unknown key has the keys read at once");
     for _ in 0..20 {
         assert!(!is_believed(&app, &forged.sign(&claims())).await);
     }
@@ -173,5 +178,36 @@ async fn mutilated_tokens_are_refused_like_any_other() {
     }
     for odd in ["..", "a.b.c", &"e30.".repeat(3), &format!("{whole}.{whole}"), &"x".repeat(9000)] {
         assert!(!is_believed(&app, odd).await, "{odd}");
+    }
+}
+
+/// What is wrong with these settings of tokens.
+fn refused(text: &str) -> String {
+    let common = "[auth]\nmode = 'jwt'\n[auth.jwt]\n";
+    format!("{:#}", Settings::from_text(&format!("{common}{text}")).unwrap_err())
+}
+
+#[test]
+fn what_tokens_need_is_named() {
+    let both = "issuer = 'i'\naudience = 'a'\n";
+    let url = "jwks_url = 'https://issuer.test/jwks'\n";
+    let secret = "hs256_secret = '0123456789abcdef0123456789abcdef'\n";
+    for (text, part) in [
+        (String::new(), "auth.jwt.issuer"),
+        ("issuer = 'i'".into(), "auth.jwt.audience"),
+        (both.into(), "auth.jwt.jwks_url"),
+        (format!("{both}{url}{secret}"), "exactly one"),
+        (format!("{both}{secret}"), "goes with hs256_secret"),
+        (format!("{both}{url}algorithms = ['HS256']"), "goes with hs256_secret"),
+        (format!("{both}{secret}algorithms = ['HS256', 'RS256']"), "alone"),
+        (format!("{both}{url}algorithms = ['RS512']"), "RS512"),
+        (format!("{both}hs256_secret = 'short'\nalgorithms = ['HS256']"), "32 bytes"),
+        (format!("{both}jwks_url = 'http://issuer.test/jwks'"), "https://"),
+        (format!("{both}{url}clock_skew_ms = 300001"), "clock_skew_ms"),
+        (format!("{both}{url}jwks_refresh_ms = 1"), "jwks_refresh_ms"),
+        (format!("{both}{url}user_claim = ''"), "user_claim"),
+        (format!("{both}{url}project_default = ''"), "project_claim"),
+    ] {
+        assert!(refused(&text).contains(part), "{text} gave {}", refused(&text));
     }
 }

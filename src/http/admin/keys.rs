@@ -57,7 +57,8 @@ pub async fn list(
     query: Query<Listing>,
 ) -> Result<Json<Piece<Key>>, ApiError> {
     let Listing { project, limit, after } = query.into_inner();
-    Ok(Json(keys::list(service.pool(), project.as_deref(), &query::page(limit, after)).await?))
+    let page = query::page(limit, after);
+    query::answer(&page, keys::list(service.pool(), project.as_deref(), &page).await?)
 }
 
 /// Makes a key. Its secret is kept nowhere, so the answer cannot be repeated, and an `Idempotency-Key` is refused.

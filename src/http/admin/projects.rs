@@ -4,7 +4,7 @@ use actix_web::web::{Json, Path, Query, ThinData};
 use serde::Deserialize;
 
 use crate::domain::{Label, Piece};
-use crate::http::admin::query::PageQuery;
+use crate::http::admin::query::{self, PageQuery};
 use crate::http::error::ApiError;
 use crate::http::extract::{AdminCaller, ValidJson};
 use crate::service::Service;
@@ -23,7 +23,8 @@ pub async fn list(
     service: ThinData<Service>,
     query: Query<PageQuery>,
 ) -> Result<Json<Piece<Project>>, ApiError> {
-    Ok(Json(projects::list(service.pool(), &query.into_inner().page()).await?))
+    let page = query.into_inner().page();
+    query::answer(&page, projects::list(service.pool(), &page).await?)
 }
 
 /// Makes a project.

@@ -2,10 +2,10 @@
 
 use actix_web::HttpRequest;
 use actix_web::error::{PathError, QueryPayloadError};
-use actix_web::web::{PathConfig, QueryConfig};
+use actix_web::web::{Json, PathConfig, QueryConfig};
 use serde::Deserialize;
 
-use crate::domain::{PAGE_ENTRIES_MAX, Page};
+use crate::domain::{PAGE_ENTRIES_MAX, Page, Piece};
 use crate::http::error::ApiError;
 
 /// `limit` and `after` of a list.
@@ -50,6 +50,18 @@ impl PageQuery {
 /// The page of a query that has more to it.
 pub fn page(limit: Limit, after: Option<String>) -> Page {
     Page { after, limit: limit.0 }
+}
+
+/// Answers a piece of a list; an empty one behind an entry means that there is no such entry, as nobody who was told
+/// that a list ends asks what comes then.
+pub fn answer<T>(page: &Page, piece: Piece<T>) -> Result<Json<Piece<T>>, ApiError> {
+    if piece.data.is_empty() && page.after.is_some() {
+        return Err(ApiError::bad_payload(
+            "invalid_cursor",
+            "after: no entry of this list has this id, or the last one.",
+        ));
+    }
+    Ok(Json(piece))
 }
 
 /// Answers ids in a path that are none.

@@ -33,7 +33,7 @@ pub async fn list(
 ) -> Result<Json<Piece<Run>>, ApiError> {
     let Listing { thread, status, limit, after } = query.into_inner();
     let (filter, page) = (Filter { run_id: None, thread_id: thread, status }, query::page(limit, after));
-    Ok(Json(runs::list(service.pool(), &project, &filter, &page).await?))
+    query::answer(&page, runs::list(service.pool(), &project, &filter, &page).await?)
 }
 
 /// Shows one run.

@@ -33,7 +33,7 @@ pub async fn list(
 ) -> Result<Json<Piece<Thread>>, ApiError> {
     let Listing { user, agent, limit, after } = query.into_inner();
     let (filter, page) = (Filter { user, agent }, query::page(limit, after));
-    Ok(Json(threads::list(service.pool(), &admin.0, &project, &filter, &page).await?))
+    query::answer(&page, threads::list(service.pool(), &admin.0, &project, &filter, &page).await?)
 }
 
 /// Shows one thread, without what was said.
@@ -54,5 +54,5 @@ pub async fn messages(
     query: Query<PageQuery>,
 ) -> Result<Json<Piece<Message>>, ApiError> {
     let ((project, thread_id), page) = (names.into_inner(), query.into_inner().page());
-    Ok(Json(threads::read(service.pool(), &admin.0, &project, &thread_id, &page).await?))
+    query::answer(&page, threads::read(service.pool(), &admin.0, &project, &thread_id, &page).await?)
 }

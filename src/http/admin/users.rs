@@ -4,7 +4,7 @@ use actix_web::web::{Json, Path, Query, ThinData};
 use serde::Deserialize;
 
 use crate::domain::{Label, Piece};
-use crate::http::admin::query::PageQuery;
+use crate::http::admin::query::{self, PageQuery};
 use crate::http::error::ApiError;
 use crate::http::extract::{AdminCaller, ValidJson};
 use crate::service::Service;
@@ -24,7 +24,8 @@ pub async fn list(
     project: Path<String>,
     query: Query<PageQuery>,
 ) -> Result<Json<Piece<User>>, ApiError> {
-    Ok(Json(users::list(service.pool(), &project, &query.into_inner().page()).await?))
+    let page = query.into_inner().page();
+    query::answer(&page, users::list(service.pool(), &project, &page).await?)
 }
 
 /// Makes a user, or finds them.

@@ -113,7 +113,7 @@ impl Authenticator {
             Error::Unauthenticated
         })?;
         let mut caller = Caller {
-            project_id: self.project(&claims.project).await?,
+            project_id: self.project(claims.project.as_str()).await?,
             user_id: None,
             role: claims.role,
             key_id: None,

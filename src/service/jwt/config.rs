@@ -57,6 +57,9 @@ pub enum Accepted {
 /// The most that clocks may differ.
 const CLOCK_SKEW_MS_MAX: u32 = 300_000;
 
+/// A key that the issuer withdrew is believed for no longer than a day.
+const REFRESH_MS_MAX: u32 = 86_400_000;
+
 /// An HMAC key shorter than its hash is weaker than it (RFC 7518, section 3.2).
 const SECRET_BYTES_MIN: usize = 32;
 
@@ -87,6 +90,16 @@ impl TryFrom<String> for Accepted {
 }
 
 impl Config {
+    /// How far clocks may differ, in whole seconds.
+    pub fn clock_skew_s(&self) -> u64 {
+        self.clock_skew_ms.div_ceil(1000).into()
+    }
+
+    /// Whether the issuer publishes its keys, and shares no secret with us.
+    pub fn has_published_keys(&self) -> bool {
+        self.hs256_secret.expose_secret().is_empty()
+    }
+
     /// Checks what tokens need; the error names the key.
     pub fn validate(&self) -> Result<(), String> {
         let wrong = |key: &str, reason: &str| Err(format!("setting 'auth.jwt.{key}': {reason}"));
@@ -114,11 +127,14 @@ impl Config {
         if self.clock_skew_ms > CLOCK_SKEW_MS_MAX {
             return wrong("clock_skew_ms", "must be at most 300000");
         }
-        if self.jwks_refresh_ms < 1000 {
-            return wrong("jwks_refresh_ms", "must be at least 1000");
+        if !(1000..=REFRESH_MS_MAX).contains(&self.jwks_refresh_ms) {
+            return wrong("jwks_refresh_ms", "must lie between 1000 and 86400000");
         }
-        if self.user_claim.is_empty() || (self.project_claim.is_empty() && self.project_default.is_empty()) {
-            return wrong("user_claim", "user_claim, and project_claim or project_default, must be named");
+        if self.user_claim.is_empty() {
+            return wrong("user_claim", "must name the claim that names the user, such as \"sub\"");
+        }
+        if self.project_claim.is_empty() && self.project_default.is_empty() {
+            return wrong("project_claim", "project_claim or project_default must be named");
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Tokens of the customer's own issuer: whether one is to be believed, and what it claims. Whose project and user that
 //! is in the database is for others to find.
 
+mod claims;
 mod config;
 mod keys;
 mod signatures;
@@ -15,11 +16,12 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::domain::{AccessRole, Label};
+use crate::domain::causes;
 use crate::upstream::{Jwks, JwksError};
 
 use keys::KeySet;
 
+pub use claims::Claims;
 pub use config::{Accepted, Config};
 
 /// Believes tokens or does not; cheap to clone.
@@ -34,19 +36,6 @@ struct Shared {
     keys: RwLock<KeySet>,
     read: watch::Sender<Option<Instant>>,
     missed: Notify,
-}
-
-/// What a token that is believed says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claims {
-    /// The project, by id or name.
-    pub project: String,
-    /// The user, by the project's own id.
-    pub user: Option<Label>,
-    /// What the bearer may do.
-    pub role: AccessRole,
-    /// Whom the audit names.
-    pub subject: Label,
 }
 
 /// Why a token is not believed; for the log, never for its bearer.
@@ -91,10 +80,23 @@ impl Verifier {
 
     /// Believes a token and says what it claims; waits a moment for fresh keys where its key is unknown.
     pub async fn verify(&self, token: &str) -> Result<Claims, Refused> {
+        let mut read = self.shared.read.subscribe();
+        let before = *read.borrow_and_update();
         match self.believe(token) {
-            Err(Refused::UnknownKey) if self.has_fresh_keys().await => self.believe(token),
-            outcome => outcome,
+            Err(Refused::UnknownKey) => {}
+            outcome => return outcome,
         }
+        // Keys that were read while the token was looked at count as fresh.
+        if !read.has_changed().unwrap_or(false) {
+            if before.is_some_and(|at| at.elapsed() < MISS_PAUSE) {
+                return Err(Refused::UnknownKey);
+            }
+            self.shared.missed.notify_one();
+            if timeout(READ_PATIENCE, read.changed()).await.is_err() {
+                return Err(Refused::UnknownKey);
+            }
+        }
+        self.believe(token)
     }
 
     fn believe(&self, token: &str) -> Result<Claims, Refused> {
@@ -108,7 +110,7 @@ impl Verifier {
             return Err(Refused::Header);
         }
         let claims = self.decode(token, &header)?;
-        claimed(config, &claims)
+        Claims::read(config, &claims)
     }
 
     fn decode(&self, token: &str, header: &Header) -> Result<Map<String, Value>, Refused> {
@@ -118,7 +120,7 @@ impl Verifier {
         validation.set_audience(&[&config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.validate_nbf = true;
-        validation.leeway = u64::from(config.clock_skew_ms.div_ceil(1000));
+        validation.leeway = config.clock_skew_s();
         let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
         let key = keys.find(header.kid.as_deref(), header.alg).ok_or(Refused::UnknownKey)?;
         let token = decode(token, key, &validation).map_err(|error| match error.kind() {
@@ -128,31 +130,17 @@ impl Verifier {
         Ok(token.claims)
     }
 
-    /// Has the keys read once more, unless that happened a moment ago.
-    async fn has_fresh_keys(&self) -> bool {
-        let mut read = self.shared.read.subscribe();
-        let before = *read.borrow();
-        if before.is_some_and(|at| at.elapsed() < MISS_PAUSE) {
-            return false;
-        }
-        self.shared.missed.notify_one();
-        timeout(READ_PATIENCE, read.wait_for(|at| *at != before)).await.is_ok()
-    }
-
-    fn replace(&self, document: &[u8]) -> Result<(), serde_json::Error> {
+    fn replace(&self, document: &[u8]) -> Result<usize, serde_json::Error> {
         let (keys, left_out) = KeySet::parse(document)?;
-        if left_out > 0 {
-            log::debug!("keys={left_out} Some of the issuer's keys cannot be used here");
-        }
         *self.shared.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(())
+        Ok(left_out)
     }
 }
 
 /// Reads the issuer's keys at the start, every `auth.jwt.jwks_refresh_ms`, and when a token names an unknown one; the last
 /// good ones stay in use while the issuer is away. Never ends; without a verifier or published keys it only waits.
 pub async fn keep_fresh(verifier: Option<Verifier>, config: &Config) {
-    let has_keys = verifier.filter(|_| config.hs256_secret.expose_secret().is_empty());
+    let has_keys = verifier.filter(|_| config.has_published_keys());
     let Some(verifier) = has_keys else { return std::future::pending().await };
     let jwks = match Jwks::new(&config.jwks_url, config.jwks_file.clone()) {
         Ok(jwks) => jwks,
@@ -162,61 +150,47 @@ pub async fn keep_fresh(verifier: Option<Verifier>, config: &Config) {
         }
     };
     let refresh = Duration::from_millis(verifier.shared.config.jwks_refresh_ms.into());
-    let mut is_away = false;
+    let mut last = Reading::Whole;
     loop {
         let outcome = jwks.read().await;
         let outcome = outcome.and_then(|document| verifier.replace(&document).map_err(JwksError::Document));
-        if let (Err(error), false) = (&outcome, is_away) {
-            log::warn!("cause={error:?} The issuer's keys cannot be read; those known so far stay in use");
+        let reading = Reading::of(&outcome);
+        if reading != last {
+            tell(&outcome);
+            last = reading;
         }
-        is_away = outcome.is_err();
         verifier.shared.read.send_replace(Some(Instant::now()));
+        // Tokens that miss a key while this waits have asked in vain already.
+        sleep(MISS_PAUSE.min(refresh)).await;
         tokio::select! {
-            () = sleep(refresh) => {}
+            () = sleep(refresh.saturating_sub(MISS_PAUSE)) => {}
             () = verifier.shared.missed.notified() => {}
         }
     }
 }
 
-fn claimed(config: &Config, claims: &Map<String, Value>) -> Result<Claims, Refused> {
-    let skew_s = u64::from(config.clock_skew_ms.div_ceil(1000));
-    let is_early = |issued_at: &Value| {
-        let now = jsonwebtoken::get_current_timestamp();
-        issued_at.as_f64().is_none_or(|at| {
-            !at.is_finite() || Duration::try_from_secs_f64(at.max(0.0)).is_ok_and(|at| at.as_secs() > now + skew_s)
-        })
-    };
-    if claims.get("iat").is_some_and(is_early) {
-        return Err(Refused::Claim("iat".to_owned()));
+/// What a reading of the keys came to; said once, when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Whole,
+    InPart,
+    None,
+}
+
+impl Reading {
+    const fn of(outcome: &Result<usize, JwksError>) -> Self {
+        match outcome {
+            Ok(0) => Self::Whole,
+            Ok(_) => Self::InPart,
+            Err(_) => Self::None,
+        }
     }
-    let user = label(claims, &config.user_claim)?;
-    let role = match text(claims, &config.role_claim)? {
-        Some(role) => AccessRole::try_from(role).map_err(|_| Refused::Claim(config.role_claim.clone()))?,
-        None => config.role_default,
-    };
-    let project = text(claims, &config.project_claim)?.or_else(|| Some(config.project_default.clone()));
-    let project = project.filter(|project| !project.is_empty());
-    let project = project.ok_or_else(|| Refused::Claim(config.project_claim.clone()))?;
-    let subject = match label(claims, "sub")? {
-        Some(subject) => subject,
-        None => user.clone().ok_or_else(|| Refused::Claim("sub".to_owned()))?,
-    };
-    let user = match role {
-        AccessRole::User => Some(user.ok_or_else(|| Refused::Claim(config.user_claim.clone()))?),
-        AccessRole::Service | AccessRole::Admin => None,
-    };
-    Ok(Claims { project, user, role, subject })
 }
 
-fn label(claims: &Map<String, Value>, name: &str) -> Result<Option<Label>, Refused> {
-    let label = |text: String| Label::try_from(text).map_err(|_| Refused::Claim(name.to_owned()));
-    text(claims, name)?.map(label).transpose()
-}
-
-fn text(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, Refused> {
-    match claims.get(name).filter(|_| !name.is_empty()) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Refused::Claim(name.to_owned())),
+fn tell(outcome: &Result<usize, JwksError>) {
+    match outcome {
+        Ok(0) => log::info!("The issuer's keys are read"),
+        Ok(left_out) => log::warn!("keys={left_out} Some of the issuer's keys cannot be used here"),
+        Err(error) => log::warn!("cause={:?} The issuer's keys cannot be read; those known stay in use", causes(error)),
     }
 }
