@@ -38,7 +38,7 @@ pub fn text(
         line(&mut text, "psql", &embedded.psql_line());
     }
     let agent = agents.first().map_or("<agent id or name>", |(definition, _)| definition.name.as_str());
-    text.push_str(&examples(&base, agent));
+    text.push_str(&examples(&base, agent, settings.auth.mode.is_open()));
     text
 }
 
@@ -62,17 +62,18 @@ fn line(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "  {label:<9}{value}");
 }
 
-fn examples(base: &str, agent: &str) -> String {
+fn examples(base: &str, agent: &str, is_open: bool) -> String {
+    let credential = if is_open { "" } else { " -H \"authorization: Bearer $KEY\"" };
     format!(
         r#"
 Try it:
 
-  curl -s {base}/openai/get_models
-  curl -s {base}/openai/initialize -H 'content-type: application/json' -d '{{"agent_id": "{agent}"}}'
+  curl -s {base}/openai/get_models{credential}
+  curl -s {base}/openai/initialize{credential} -H 'content-type: application/json' -d '{{"agent_id": "{agent}"}}'
 
 and with the thread_id that this answers:
 
-  curl -s {base}/openai/chat -H 'content-type: application/json' \
+  curl -s {base}/openai/chat{credential} -H 'content-type: application/json' \
     -d '{{"agent_id": "{agent}", "thread_id": "thread_…", "user_input": "Hello!"}}'
 
 "#

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use actix_cors::Cors;
 use actix_web::middleware::DefaultHeaders;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 pub use access_log::write as write_access_log;
 pub use admin::query::{paths as path_errors, queries as query_errors};
@@ -34,6 +34,7 @@ pub use routes::configure;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the service listens.
+    #[serde(deserialize_with = "address_of_a_server")]
     pub listen: SocketAddr,
     /// Threads that serve requests; 0 means one per core.
     pub workers: usize,
@@ -59,6 +60,14 @@ pub struct Config {
     pub body_timeout_ms: u64,
     /// How long running turns may take to end after SIGTERM or Ctrl-C.
     pub drain_ms: u64,
+}
+
+fn address_of_a_server<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let sentence = format!("'{text}' is no address and port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
+        serde::de::Error::custom(sentence)
+    })
 }
 
 /// Headers of our own that pages may send, and those that they may read.

@@ -106,6 +106,7 @@ impl Settings {
 
     /// Reads the defaults, then `file`, then the environment; the error names the key and what is allowed.
     pub fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        refuse_misspelt(env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))?;
         let mut sources = defaults();
         if let Some(file) = file {
             sources = sources.add_source(File::from(file).format(FileFormat::Toml));
@@ -150,22 +151,34 @@ impl Settings {
             );
         }
         self.server.validate().map_err(anyhow::Error::msg)?;
+        self.database.validate().map_err(anyhow::Error::msg)?;
         self.auth.validate().map_err(anyhow::Error::msg)?;
         self.turns.validate().map_err(anyhow::Error::msg)?;
-        for (key, is_zero) in [
-            ("database.connections_max", self.database.connections_max == 0),
-            ("database.writers", self.database.writers == 0),
-            ("database.queue_max", self.database.queue_max == 0),
-        ] {
-            if is_zero {
-                bail!("setting '{key}': must be greater than 0");
-            }
-        }
         Ok(())
     }
 
     fn names_no_provider(&self) -> bool {
         self.upstream.base_url.is_empty() && self.upstream.api_key.expose_secret().is_empty()
+    }
+}
+
+/// A variable that names a section of ours and yet is no setting would be passed over in silence. Others that begin alike
+/// are somebody else's: Kubernetes makes some for every service.
+fn refuse_misspelt(names: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    let sections: Vec<String> =
+        DEFAULTS.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']')).map(str::to_uppercase).collect();
+    let is_misspelt = |name: &String| {
+        let Some(rest) = name.strip_prefix("THREADKEEP_") else { return false };
+        let key = rest.trim_start_matches('_');
+        let names_section =
+            sections.iter().any(|section| key.strip_prefix(section).is_some_and(|key| key.starts_with('_')));
+        names_section && !(rest.starts_with('_') && key.contains("__"))
+    };
+    match names.into_iter().find(is_misspelt) {
+        Some(name) => {
+            bail!("{name} is no setting: two underscores stand between its parts, as in THREADKEEP__SERVER__LISTEN")
+        }
+        None => Ok(()),
     }
 }
 
@@ -244,6 +257,25 @@ mod tests {
         let error = refused("[server]\nlisten = '0.0.0.0:8080'");
         assert!(error.contains("auth.mode"), "{error}");
         assert!(Settings::from_text("[server]\nlisten = '0.0.0.0:8080'\n[auth]\nmode = 'open'").is_ok());
+    }
+
+    #[test]
+    fn a_variable_that_is_nearly_a_setting_is_no_silence() {
+        let refused = |name: &str| refuse_misspelt([name.to_owned()]).is_err();
+        for name in ["THREADKEEP_SERVER__LISTEN", "THREADKEEP__SERVER_LISTEN", "THREADKEEP_SERVER_LISTEN"] {
+            assert!(refused(name), "{name}");
+        }
+        for name in ["THREADKEEP__SERVER__LISTEN", "THREADKEEP__AUTH__JWT__ISSUER", "PATH", "THREADKEEP_SERVICE_HOST"] {
+            assert!(!refused(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_by_name_and_a_foreign_database_are_refused_with_the_remedy() {
+        let error = refused("[server]\nlisten = 'localhost:8080'");
+        assert!(error.contains("server.listen") && error.contains("127.0.0.1:8080"), "{error}");
+        let error = refused("[database]\nurl = 'mysql://u:planted@h/d'");
+        assert!(error.contains("postgres://") && !error.contains("planted"), "{error}");
     }
 
     #[test]

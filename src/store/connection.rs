@@ -30,6 +30,24 @@ pub struct Config {
 }
 
 impl Config {
+    /// Checks what the types do not; the error names the key, and shows nothing of the URL, which holds a password.
+    pub fn validate(&self) -> Result<(), String> {
+        let url = self.url.expose_secret();
+        if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err("setting 'database.url' (DATABASE_URL): must begin with postgres:// or postgresql://".into());
+        }
+        for (key, is_zero) in [
+            ("connections_max", self.connections_max == 0),
+            ("writers", self.writers == 0),
+            ("queue_max", self.queue_max == 0),
+        ] {
+            if is_zero {
+                return Err(format!("setting 'database.{key}': must be greater than 0"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether no database is named, so that the program brings its own.
     pub fn is_embedded(&self) -> bool {
         self.url.expose_secret().is_empty()
@@ -38,13 +56,20 @@ impl Config {
 
 /// Opens a pool and makes sure that the database answers; `name` is what its connections are called there.
 pub async fn connect(url: &SecretString, config: &Config, name: &str) -> Result<PgPool, Error> {
+    let options = options(url, name)?;
     let pool = PgPoolOptions::new()
         .max_connections(config.connections_max)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
         .test_before_acquire(false)
-        .connect_with(options(url, name)?)
-        .await?;
-    Ok(pool)
+        .connect_with(options.clone())
+        .await;
+    match pool {
+        // The pool tries until its time is over and keeps the reason to itself; one more connection tells it.
+        Err(sqlx::Error::PoolTimedOut) => {
+            Err(options.connect().await.err().unwrap_or(sqlx::Error::PoolTimedOut).into())
+        }
+        pool => Ok(pool?),
+    }
 }
 
 /// What every connection has in common; `name` is what it is called in the database.
