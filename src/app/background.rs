@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{Process, Service, jwt, pulse};
+use crate::service::{Process, Service, audit, jwt, pulse};
 use crate::upstream::{Provider, Upstream};
 
 /// A running pulse; dropping it ends it.
@@ -27,6 +27,7 @@ impl Background {
                 tokio::select! {
                     () = stopped.cancelled() => {}
                     () = jwt::keep_fresh(tokens, &jwt) => {}
+                    () = audit::keep_sealed(process.clone()) => {}
                     () = pulse::run(service) => {}
                     () = pulse::listen(process) => {}
                 }

@@ -57,6 +57,7 @@ pub fn operator(actor: &str) -> anyhow::Result<Caller> {
         user_id: None,
         role: AccessRole::Admin,
         key_id: None,
+        address: None,
         actor: actor.to_owned(),
         request_id: format!("req_{}", Uuid::now_v7().simple()),
     })

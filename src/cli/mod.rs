@@ -1,6 +1,7 @@
 //! The command line, one file per command.
 
 mod agents;
+mod audit;
 mod health;
 mod keys;
 mod limits;
@@ -53,6 +54,9 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The audit, and whether it is what was written.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Limits of projects, users and keys.
     #[command(subcommand)]
     Limits(limits::Command),
@@ -81,6 +85,7 @@ impl Cli {
             Command::Projects(command) => in_system(projects::run(settings, command)),
             Command::Users(command) => in_system(users::run(settings, command)),
             Command::Keys(command) => in_system(keys::run(settings, command)),
+            Command::Audit(command) => return actix_rt::System::new().block_on(audit::run(settings, command)),
             Command::Limits(command) => in_system(limits::run(settings, command)),
             Command::Postgres(command) => return postgres::run(&settings, command),
             Command::Health => health::run(&settings),

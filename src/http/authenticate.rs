@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap};
+use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::web::{Data, ThinData};
 use actix_web::{Error, HttpMessage};
@@ -41,7 +42,7 @@ async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
         return Err(ApiError::bad_payload("invalid_path", "The path holds a NUL character (%00)."));
     }
     let service = request.app_data::<ThinData<Service>>().ok_or(service::Error::Unauthenticated)?;
-    if auth::is_for_this_machine(service) && !is_named_locally(request.connection_info().host()) {
+    if auth::is_for_this_machine(service) && !is_named_locally(host(request)) {
         return Err(ApiError::foreign_host());
     }
     let credential = bearer(request.headers());
@@ -53,8 +54,12 @@ async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
     {
         return Err(ApiError::too_many_failures(wait));
     }
-    let shown =
-        Shown { credential, acts_for: acts_for(request.headers())?, request_id: request_id::of(request.request()) };
+    let shown = Shown {
+        credential,
+        acts_for: acts_for(request.headers())?,
+        address,
+        request_id: request_id::of(request.request()),
+    };
     let outcome = auth::authenticate(service, shown).await;
     if let (Some((attempts, address)), Err(service::Error::Unauthenticated)) = (watched, &outcome)
         && request.headers().contains_key(AUTHORIZATION)
@@ -62,6 +67,12 @@ async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
         attempts.failed(address, Instant::now());
     }
     Ok(outcome?)
+}
+
+/// The name that the service is called by, as the client's own connection says it and no header that a page can set.
+fn host(request: &ServiceRequest) -> &str {
+    let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    named.or_else(|| request.uri().authority().map(Authority::as_str)).unwrap_or_default()
 }
 
 /// Whether a host is `localhost` or an address, and no name that somebody else's DNS can point here.

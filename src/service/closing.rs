@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{Answer, Content, Failure, MessageId, ProjectId, RunStatus, causes};
@@ -17,11 +18,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub async fn close(
     service: &Service,
     claim: Claim,
-    actor: &str,
+    who: Value,
     outcome: Result<Answer, Failure>,
 ) -> Result<Reply, Error> {
     let message_id = MessageId::generate();
-    let closing = closing(service, &claim, &message_id, &outcome, actor);
+    let closing = closing(service, &claim, &message_id, &outcome, who);
     match write(service, &claim.project_id, &closing).await {
         Ok(true) => {}
         Ok(false) => return Err(Error::Interrupted),
@@ -91,13 +92,13 @@ fn closing(
     claim: &Claim,
     message_id: &MessageId,
     outcome: &Result<Answer, Failure>,
-    actor: &str,
+    who: Value,
 ) -> Closing {
     let closing = Closing {
         run_id: claim.run_id.clone(),
         attempt: claim.attempt,
         lease_owner: service.process.replica_id.to_string(),
-        actor: actor.to_owned(),
+        who,
         status: RunStatus::Completed,
         error: None,
         answer: None,

@@ -1,6 +1,7 @@
 //! One file per use case: owns the decisions and the ids; knows neither HTTP's wire nor SQL's text.
 
 pub mod agents;
+pub mod audit;
 pub mod auth;
 mod board;
 pub mod cancel;

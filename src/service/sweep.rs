@@ -53,7 +53,7 @@ fn repeat(service: &Service, run: Swept) {
         match turns::reopen(service.pool(), &caller, &run.run_id, &service.process.lease()).await {
             Ok(Some(claim)) => {
                 let run_id = claim.run_id.clone();
-                if let Err(error) = turn::answer(&service, claim, ACTOR, &Audience::nobody()).await {
+                if let Err(error) = turn::answer(&service, claim, caller.who(), &Audience::nobody()).await {
                     log::warn!("run_id={run_id} cause={:?} A repeated run failed, too", causes(&error));
                 }
             }
@@ -71,6 +71,7 @@ fn sweeper(project_id: ProjectId) -> Caller {
         user_id: None,
         role: AccessRole::Service,
         key_id: None,
+        address: None,
         actor: ACTOR.to_owned(),
         request_id: String::new(),
     }
@@ -84,6 +85,7 @@ fn opening(service: &Service, adopted: Adopted) -> Opening {
             role: AccessRole::Service,
             user_id: question.user_id,
             key_id: question.key_id,
+            address: None,
             actor: question.actor,
             request_id: question.request_id,
         },

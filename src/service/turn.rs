@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId, RunStatus};
@@ -24,18 +25,18 @@ const AGAIN: Duration = Duration::from_millis(10);
 
 /// Executes a turn from its claim to its end.
 pub async fn execute(service: &Service, opening: Opening, audience: &Audience) -> Result<Reply, Error> {
-    let actor = opening.caller.actor.clone();
+    let who = opening.caller.who();
     match claim(service, opening).await? {
         Claimed::Answered(reply) => Ok(*reply),
         Claimed::Ours(claim) => {
             audience.tell(Event::Opened);
-            answer(service, *claim, &actor, audience).await
+            answer(service, *claim, who, audience).await
         }
     }
 }
 
 /// Calls the model for a claimed run and closes it.
-pub async fn answer(service: &Service, claim: Claim, actor: &str, audience: &Audience) -> Result<Reply, Error> {
+pub async fn answer(service: &Service, claim: Claim, who: Value, audience: &Audience) -> Result<Reply, Error> {
     let mut running = service.process.board.execute(claim.run_id.clone());
     let call = ModelCall { run_id: &claim.run_id, agent: &claim.agent, history: &claim.history };
     let mut pass_on = |delta: &str| audience.tell(Event::Delta(delta.to_owned()));
@@ -47,7 +48,7 @@ pub async fn answer(service: &Service, claim: Claim, actor: &str, audience: &Aud
         },
     };
     let thread_id = claim.thread_id.clone();
-    let reply = closing::close(service, claim, actor, outcome).await;
+    let reply = closing::close(service, claim, who, outcome).await;
     drop(running);
     service.process.board.freed(&thread_id);
     reply

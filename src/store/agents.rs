@@ -76,7 +76,7 @@ pub async fn apply(
         caller.project_id.as_str(),
         name.as_str(),
         new_id.as_str(),
-        caller.actor,
+        caller.who(),
         config.model,
         config.description,
         config.instructions,
@@ -111,15 +111,15 @@ pub async fn delete(executor: impl PgExecutor<'_>, caller: &Caller, agent: &Agen
             where agents.id = visible.id and agents.deleted_at is null and ($5::text is null or visible.user_id = $5)
             returning agents.id, agents.project_id
         ), audited as (
-            insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-            select project_id, $3, 'agent.deleted', id, 'ok', $4 from deleted
+            insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+            select project_id, $3::jsonb, 'agent.deleted', id, 'ok', $4 from deleted
         )
         select visible.user_id is null as "is_shared!", deleted.id as "id?: AgentId"
         from visible left join deleted on deleted.id = visible.id
         "#,
         caller.project_id.as_str(),
         agent.as_str(),
-        caller.actor,
+        caller.who(),
         caller.request_id,
         caller.user_id.as_ref().map(UserId::as_str),
     )

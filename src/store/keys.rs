@@ -77,8 +77,8 @@ pub async fn create(executor: impl PgExecutor<'_>, caller: &Caller, key: &NewKey
                insert into api_keys (id, project_id, user_id, role, name, prefix, secret_sha256, expires_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8)
            )
-           insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-           values ($2, $9, 'key.created', $1, 'ok', $10)"#,
+           insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+           values ($2, $9::jsonb, 'key.created', $1, 'ok', $10)"#,
         key.id.as_str(),
         key.project_id.as_str(),
         key.user_id.map(UserId::as_str),
@@ -87,7 +87,7 @@ pub async fn create(executor: impl PgExecutor<'_>, caller: &Caller, key: &NewKey
         key.prefix,
         key.digest.as_bytes(),
         key.expires_at,
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .execute(executor)
@@ -104,12 +104,12 @@ pub async fn revoke(executor: impl PgExecutor<'_>, caller: &Caller, key_id: &Key
                update api_keys set revoked_at = now() where id = $1 and revoked_at is null
                returning id, project_id
            ), audited as (
-               insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-               select project_id, $2, 'key.revoked', id, 'ok', $3 from revoked
+               insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+               select project_id, $2::jsonb, 'key.revoked', id, 'ok', $3 from revoked
            )
            select id as "id!: KeyId" from found"#,
         key_id.as_str(),
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .fetch_optional(executor)

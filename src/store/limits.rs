@@ -42,8 +42,8 @@ pub async fn set(
                  and (subject = $2 or $2 = 'each_user' and subject like 'user\_%'
                       or $2 = 'each_key' and subject like 'key\_%')
            )
-           insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-           values ($1, $8, 'limits.changed', $2, 'ok', $9)"#,
+           insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+           values ($1, $8::jsonb, 'limits.changed', $2, 'ok', $9)"#,
         project_id.as_str(),
         subject,
         limits.requests_per_minute.map(stored),
@@ -51,7 +51,7 @@ pub async fn set(
         limits.tokens_per_day.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX)),
         limits.tokens_per_month.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX)),
         limits.is_unlimited(),
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .execute(&mut *connection)

@@ -36,8 +36,8 @@ pub async fn read(
 ) -> Result<Piece<Message>, Error> {
     let rows = sqlx::query!(
         r#"with audited as (
-               insert into audit_events (project_id, actor, action, subject_id, thread_id, outcome, request_id)
-               values ($1, $5, 'messages.read', $2, $2, 'ok', $6)
+               insert into audit_events (project_id, who, action, subject_id, thread_id, outcome, request_id)
+               values ($1, $5::jsonb, 'messages.read', $2, $2, 'ok', $6)
            )
            select id as "id: MessageId", position, role, content as "content: Json<Value>", run_id as "run_id: RunId",
                   created_at
@@ -50,7 +50,7 @@ pub async fn read(
         thread_id.as_str(),
         page.after,
         page.rows(),
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .fetch_all(executor)

@@ -1,6 +1,7 @@
 //! All SQL, one file per table or per atomic phase; functions take an executor and decide nothing.
 
 pub mod agents;
+pub mod audit;
 mod connection;
 pub mod idempotency;
 mod ids;

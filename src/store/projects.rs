@@ -33,11 +33,11 @@ pub async fn create(
         r#"with created as (
                insert into projects (id, name) values ($1, $2)
            )
-           insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-           values ($1, $3, 'project.created', $1, 'ok', $4)"#,
+           insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+           values ($1, $3::jsonb, 'project.created', $1, 'ok', $4)"#,
         project_id.as_str(),
         name.as_str(),
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .execute(executor)
@@ -86,11 +86,11 @@ pub async fn revoke(
                where id = $1 and (revoked_at is not null) <> $2
                returning id
            )
-           insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-           select id, $3, case when $2 then 'project.revoked' else 'project.restored' end, id, 'ok', $4 from changed"#,
+           insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+           select id, $3::jsonb, case when $2 then 'project.revoked' else 'project.restored' end, id, 'ok', $4 from changed"#,
         project_id.as_str(),
         is_revoked,
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .execute(executor)

@@ -22,8 +22,8 @@ pub async fn create(
             select $1, agents.project_id, $3, agents.id from visible_agents($2, $3, $4) agents
             returning id, project_id, agent_id
         ), audited as (
-            insert into audit_events (project_id, actor, action, subject_id, thread_id, outcome, request_id)
-            select project_id, $5, 'thread.created', id, id, 'ok', $6 from created
+            insert into audit_events (project_id, who, action, subject_id, thread_id, outcome, request_id)
+            select project_id, $5::jsonb, 'thread.created', id, id, 'ok', $6 from created
         )
         select agent_id as "agent_id!: AgentId" from created
         "#,
@@ -31,7 +31,7 @@ pub async fn create(
         caller.project_id.as_str(),
         caller.user_id.as_ref().map(UserId::as_str),
         agent.as_str(),
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .fetch_optional(executor)

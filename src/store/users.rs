@@ -52,8 +52,8 @@ pub async fn appear(
                on conflict (project_id, external_id) do nothing
                returning id
            ), audited as (
-               insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-               select $1, $4, 'user.created', id, 'ok', $5 from created
+               insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+               select $1, $4::jsonb, 'user.created', id, 'ok', $5 from created
            )
            select id as "id!: UserId", is_revoked as "is_revoked!" from found
            union all
@@ -61,7 +61,7 @@ pub async fn appear(
         caller.project_id.as_str(),
         external_id.as_str(),
         new_id.as_str(),
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .fetch_optional(executor)
@@ -119,13 +119,13 @@ pub async fn revoke(
                where project_id = $1 and id = $2 and (revoked_at is not null) <> $3
                returning id, project_id
            )
-           insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-           select project_id, $4, case when $3 then 'user.revoked' else 'user.restored' end, id, 'ok', $5
+           insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+           select project_id, $4::jsonb, case when $3 then 'user.revoked' else 'user.restored' end, id, 'ok', $5
            from changed"#,
         user.project_id.as_str(),
         user.id.as_str(),
         is_revoked,
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .execute(executor)

@@ -135,7 +135,8 @@ async fn threads_runs_and_messages_are_read_in_pieces_and_reading_is_remembered(
     let last = ids(&messages)[2];
     let rest = admin.get(&format!("{threads}/{ann}/messages?after={last}")).await.expect(200);
     assert_eq!(rest["data"][0]["position"], 1);
-    let reads = format!("audit_events where action = 'messages.read' and thread_id = '{ann}' and actor like 'key:%'");
+    let reads =
+        format!("audit_events where action = 'messages.read' and thread_id = '{ann}' and who ->> 'actor' like 'key:%'");
     assert_eq!(admin.app.count(&reads).await, 2);
     let runs = "/admin/projects/default/runs";
     let all = admin.get(&format!("{runs}?status=completed")).await.expect(200);

@@ -86,7 +86,7 @@ async fn a_service_acts_for_its_project_or_for_a_user_who_appears_on_first_use()
         assert_eq!(owner(&app, &theirs).await, (Some("Zoë".into()), "proj_default".into()));
     }
     assert_eq!(app.count("users").await, 1);
-    assert_eq!(app.count("audit_events where action = 'user.created' and actor like 'key:key\\_%'").await, 1);
+    assert_eq!(app.count("audit_events where action = 'user.created' and who ->> 'actor' like 'key:key\\_%'").await, 1);
 }
 
 #[actix_rt::test]

@@ -79,6 +79,8 @@ async fn a_page_whose_name_is_pointed_here_cannot_call_where_nobody_shows_creden
     let app = App::start().await;
     let named = app.get_with("/admin/projects", &[("host", "evil.test")]).await;
     named.expect_error(403, "foreign_host");
+    let forged = [("host", "evil.test"), ("x-forwarded-host", "localhost"), ("forwarded", "host=localhost")];
+    app.get_with("/admin/projects", &forged).await.expect_error(403, "foreign_host");
     app.get_with("/admin/projects", &[("host", "localhost:8080")]).await.expect(200);
     let open = with("auth.mode = 'open'").await;
     open.get_with("/openai/get_models", &[("host", "threads.example.com")]).await.expect(200);

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod admin;
+mod audit;
 mod auth;
 mod authorisation;
 mod harness;

@@ -58,7 +58,7 @@ async fn every_accepted_algorithm_brings_its_user_in() {
     }
     assert_eq!(app.count("users where external_id = 'ann'").await, 1);
     assert_eq!(app.count("threads join users on users.id = threads.user_id").await, 3);
-    assert_eq!(app.count("audit_events where actor = 'jwt:ann' and action = 'thread.created'").await, 3);
+    assert_eq!(app.count("audit_events where who ->> 'actor' = 'jwt:ann' and action = 'thread.created'").await, 3);
     let settings = "hs256_secret = '0123456789abcdef0123456789abcdef'\nalgorithms = ['HS256']";
     let shared = self::app(settings).await;
     assert!(is_believed(&shared, &hs256(b"0123456789abcdef0123456789abcdef", "HS256", &claims())).await);

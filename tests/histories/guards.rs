@@ -125,7 +125,7 @@ fn closing(claim: &Claim, owner: &str) -> Closing {
         run_id: claim.run_id.clone(),
         attempt: claim.attempt,
         lease_owner: owner.to_owned(),
-        actor: "test".to_owned(),
+        who: serde_json::json!({ "actor": "test" }),
         status: RunStatus::Completed,
         error: None,
         answer: Some((MessageId::generate(), Content::text(text))),

@@ -4,6 +4,7 @@
 mod config;
 mod memory;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::{AccessRole, Caller, KeyDigest, Label, ProjectId, UserId};
@@ -45,6 +46,8 @@ pub struct Shown<'a> {
     pub credential: Option<&'a str>,
     /// The user for whom the caller acts, by the project's own id.
     pub acts_for: Option<Label>,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
     /// The id of the request.
     pub request_id: String,
 }
@@ -71,6 +74,7 @@ impl Authenticator {
 
     async fn caller(&self, shown: Shown<'_>) -> Result<Caller, Error> {
         let mut caller = self.bearer(shown.credential, shown.request_id).await?;
+        caller.address = shown.address;
         if let Some(external_id) = shown.acts_for {
             if caller.user_id.is_some() {
                 return Err(Error::ActsForItself);
@@ -83,7 +87,8 @@ impl Authenticator {
     async fn bearer(&self, credential: Option<&str>, request_id: String) -> Result<Caller, Error> {
         if self.mode.is_open() {
             let Open { project_id, role } = self.open.clone();
-            return Ok(Caller { project_id, user_id: None, role, key_id: None, actor: "open".to_owned(), request_id });
+            let actor = "open".to_owned();
+            return Ok(Caller { project_id, user_id: None, role, key_id: None, address: None, actor, request_id });
         }
         let credential = credential.ok_or(Error::Unauthenticated)?;
         let digest = KeyDigest::of(credential).filter(|_| self.mode.takes_keys());
@@ -103,6 +108,7 @@ impl Authenticator {
             user_id: grant.user_id,
             role: grant.role,
             key_id: Some(grant.key_id),
+            address: None,
             request_id,
         })
     }
@@ -117,6 +123,7 @@ impl Authenticator {
             user_id: None,
             role: claims.role,
             key_id: None,
+            address: None,
             actor: format!("jwt:{}", claims.subject),
             request_id,
         };

@@ -37,7 +37,7 @@ with wanted as (
                                 top_p, reasoning_effort, tools, response_format, metadata, on_busy)
     select written.id, written.version, $1, wanted.* from written cross join wanted
 ), audited as (
-    insert into audit_events (project_id, actor, action, subject_id, outcome, request_id)
-    select $1, $4, written.action, written.id, 'ok', $14 from written
+    insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
+    select $1, $4::jsonb, written.action, written.id, 'ok', $14 from written
 )
 select (select version from created) as created, (select version from changed) as changed

@@ -16,8 +16,10 @@ with expired as (
     returning runs.id, runs.project_id, runs.thread_id, runs.attempt, runs.error_code, runs.request_id,
               runs.agent_id, runs.agent_version
 ), audited as (
-    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, code, request_id)
-    select project_id, $1, 'turn.swept', id, thread_id, id, 'failed', error_code, request_id from ended
+    insert into audit_events (project_id, who, action, subject_id, thread_id, run_id, outcome, code, request_id)
+    select project_id, jsonb_build_object('actor', $1::text), 'turn.swept', id, thread_id, id, 'failed', error_code,
+           request_id
+    from ended
 )
 select ended.project_id as "project_id!: ProjectId", ended.id as "run_id!: RunId", ended.attempt as "attempt!",
        (ended.error_code = 'interrupted' and versions.tools = '[]') as "repeatable!",

@@ -12,8 +12,8 @@ with asked as (
     from current where runs.id = current.id and current.status = 'in_progress'
     returning runs.id, runs.project_id, runs.thread_id, pg_notify('threadkeep', runs.thread_id)
 ), audited as (
-    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, request_id)
-    select project_id, $4, 'turn.cancelled', id, thread_id, id, 'ok', $5 from stopped
+    insert into audit_events (project_id, who, action, subject_id, thread_id, run_id, outcome, request_id)
+    select project_id, $4::jsonb, 'turn.cancelled', id, thread_id, id, 'ok', $5 from stopped
 )
 select current.id as "run_id?: RunId"
 from asked left join current on true

@@ -1,5 +1,6 @@
 //! Closing turns: the end of the run, the answer, and the freedom of the thread.
 
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{column, contents};
@@ -16,7 +17,7 @@ pub struct Closing {
     /// The process that held the lease.
     pub lease_owner: String,
     /// How the audit names who asked.
-    pub actor: String,
+    pub who: Value,
     /// The final state.
     pub status: RunStatus,
     /// The code and the sentence of a failure.
@@ -50,7 +51,7 @@ pub async fn close(connection: &mut PgConnection, closings: &[Closing]) -> Resul
         &column(closings, |turn| turn.provider_model.as_deref()) as _,
         &column(closings, |turn| turn.provider_request_id.as_deref()) as _,
         &column(closings, |turn| turn.provider_response_id.as_deref()) as _,
-        &column(closings, |turn| turn.actor.as_str()) as _,
+        &column(closings, |turn| turn.who.to_string()) as _,
     )
     .fetch_all(connection)
     .await?;

@@ -5,7 +5,7 @@ with ended as (
     from unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) with ordinality
          as ended (run_id, attempt, lease_owner, status, error_code, error_message, message_id, content, usage,
-                   provider_model, provider_request_id, provider_response_id, actor, ordinal)
+                   provider_model, provider_request_id, provider_response_id, who, ordinal)
 ), held as (
     select runs.id, ended.ordinal
     from ended
@@ -53,11 +53,12 @@ with ended as (
     on conflict (project_id, subject, period, starts_on, shard)
         do update set tokens = token_usage.tokens + excluded.tokens
 ), audited as (
-    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, code, request_id,
-                              provider_request_id, provider_response_id)
-    select closed.project_id, ended.actor, 'turn.closed', closed.id, closed.thread_id, closed.id,
+    insert into audit_events (project_id, who, action, subject_id, thread_id, run_id, outcome, code, request_id,
+                              provider_request_id, provider_response_id, content_sha256)
+    select closed.project_id, ended.who::jsonb, 'turn.closed', closed.id, closed.thread_id, closed.id,
            case when ended.error_code is null then 'ok' else 'failed' end, ended.error_code, closed.request_id,
-           ended.provider_request_id, ended.provider_response_id
+           ended.provider_request_id, ended.provider_response_id,
+           sha256(convert_to(ended.content::jsonb::text, 'UTF8'))
     from closed join ended on ended.run_id = closed.id
     order by closed.ordinal
 )

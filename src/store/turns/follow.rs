@@ -76,7 +76,7 @@ pub async fn reopen(
         run_id.as_str(),
         lease.owner,
         lease.duration_ms,
-        caller.actor,
+        caller.who(),
         caller.request_id,
         caller.project_id.as_str(),
     )
@@ -117,7 +117,7 @@ pub async fn cancel(executor: impl PgExecutor<'_>, caller: &Caller, thread_id: &
         thread_id.as_str(),
         caller.project_id.as_str(),
         caller.user_id.as_ref().map(UserId::as_str),
-        caller.actor,
+        caller.who(),
         caller.request_id,
     )
     .fetch_optional(executor)

@@ -117,7 +117,7 @@ pub async fn open(connection: &mut PgConnection, openings: &[Opening]) -> Result
         &column(openings, |turn| turn.run_id.as_str()) as _,
         &column(openings, |turn| turn.message_id.as_str()) as _,
         &contents(openings.iter().map(|turn| Some(&turn.content)))? as _,
-        &column(openings, |turn| turn.caller.actor.as_str()) as _,
+        &column(openings, |turn| turn.caller.who().to_string()) as _,
         &column(openings, |turn| turn.caller.request_id.as_str()) as _,
         &column(openings, |turn| turn.lease.owner.as_str()) as _,
         &column(openings, |turn| turn.lease.duration_ms),

@@ -7,7 +7,7 @@ with asked as (
     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[],
                 $16::text[], $17::text[], $18::bigint[], $19::text[]) with ordinality
-         as asked (project_id, user_id, thread_id, agent, new_run_id, message_id, content, actor, request_id,
+         as asked (project_id, user_id, thread_id, agent, new_run_id, message_id, content, who, request_id,
                    lease_owner, lease_ms, on_busy, on_busy_default, scope, key, key_family, fingerprint, key_ms,
                    key_id, ordinal)
 ), found as (
@@ -83,9 +83,9 @@ with asked as (
            ready.run_id
     from ready join advanced on advanced.run_id = ready.run_id
 ), audited as (
-    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, request_id)
-    select ready.project_id, ready.actor, 'turn.opened', ready.run_id, ready.thread_id, ready.run_id, 'ok',
-           ready.request_id
+    insert into audit_events (project_id, who, action, subject_id, thread_id, run_id, outcome, request_id, content_sha256)
+    select ready.project_id, ready.who::jsonb, 'turn.opened', ready.run_id, ready.thread_id, ready.run_id, 'ok',
+           ready.request_id, sha256(convert_to(ready.content::jsonb::text, 'UTF8'))
     from ready join opened on opened.id = ready.run_id
     order by ready.ordinal
 ), served as (
@@ -97,7 +97,7 @@ with asked as (
     select ready.project_id, ready.thread_id, ready.run_id, ready.lease_owner,
            case when ready.policy = 'queue' then jsonb_build_object(
                'user_id', ready.user_id, 'key_id', ready.key_id, 'agent', ready.agent,
-               'message_id', ready.message_id, 'content', ready.content::jsonb, 'actor', ready.actor,
+               'message_id', ready.message_id, 'content', ready.content::jsonb, 'actor', ready.who::jsonb ->> 'actor',
                'request_id', ready.request_id) end
     from ready left join opened on opened.id = ready.run_id
     where opened.id is null and not ready.holds_ticket and ready.policy in ('wait', 'queue', 'replace')
@@ -108,11 +108,11 @@ with asked as (
     from ready left join opened on opened.id = ready.run_id
     where opened.id is null and not ready.holds_ticket and ready.policy = 'replace'
       and runs.thread_id = ready.thread_id and runs.status = 'in_progress' and runs.id <> ready.run_id
-    returning runs.id, runs.project_id, runs.thread_id, ready.actor, ready.request_id,
+    returning runs.id, runs.project_id, runs.thread_id, ready.who, ready.request_id,
               pg_notify('threadkeep', runs.thread_id)
 ), replacing_audited as (
-    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, request_id)
-    select project_id, actor, 'turn.cancelled', id, thread_id, id, 'ok', request_id from replaced
+    insert into audit_events (project_id, who, action, subject_id, thread_id, run_id, outcome, request_id)
+    select project_id, who::jsonb, 'turn.cancelled', id, thread_id, id, 'ok', request_id from replaced
 )
 select case
            when opened.id is not null then 'opened'

@@ -12,8 +12,8 @@ with reopened as (
                       and other.status in ('queued', 'in_progress', 'requires_action', 'cancelling'))
     returning *
 ), audited as (
-    insert into audit_events (project_id, actor, action, subject_id, thread_id, run_id, outcome, request_id)
-    select project_id, $4, 'turn.continued', id, thread_id, id, 'ok', $5 from reopened
+    insert into audit_events (project_id, who, action, subject_id, thread_id, run_id, outcome, request_id)
+    select project_id, $4::jsonb, 'turn.continued', id, thread_id, id, 'ok', $5 from reopened
 )
 select reopened.attempt as "attempt!",
        reopened.thread_id as "thread_id!: ThreadId",

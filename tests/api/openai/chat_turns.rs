@@ -107,7 +107,7 @@ async fn the_audit_and_versions_cannot_be_rewritten() {
     let app = App::start().await;
     app.chat(&app.thread().await, "Hello!").await.expect(200);
     for statement in [
-        "update audit_events set actor = 'nobody'",
+        "update audit_events set who = '{}'",
         "delete from audit_events",
         "truncate audit_events",
         "update agent_versions set model = 'other'",

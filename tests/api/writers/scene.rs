@@ -121,7 +121,7 @@ pub fn closing(opening: &Opening) -> Closing {
         run_id: opening.run_id.clone(),
         attempt: FIRST_ATTEMPT,
         lease_owner: opening.lease.owner.clone(),
-        actor: opening.caller.actor.clone(),
+        who: opening.caller.who(),
         status: RunStatus::Completed,
         error: None,
         answer: Some((MessageId::generate(), Content::text("Hello to you!".to_owned()))),
