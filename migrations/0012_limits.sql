@@ -38,12 +38,13 @@ create index token_usage_start_idx on token_usage (starts_on);
 create index runs_unfinished_idx on runs (project_id, user_id, key_id)
     where status in ('queued', 'in_progress', 'requires_action', 'cancelling');
 
--- How the limits of one subject stand at this moment. A kind is 'project', 'user' or 'key'.
+-- How the limits of one subject stand at this moment; the minute is measured from this transaction's own time, which the
+-- runs that it opens will have. A kind is 'project', 'user' or 'key'.
 create function limits_now(of_project text, kind text, of_subject text)
 returns table (turns_left bigint, requests_left bigint, requests_free_at timestamptz, is_spent_for text, rule limits)
 language plpgsql volatile as $$
 declare
-    minute_ago timestamptz := clock_timestamp() - interval '1 minute';
+    minute_ago timestamptz := now() - interval '1 minute';
     today date := (clock_timestamp() at time zone 'UTC')::date;
     found bigint;
 begin
@@ -85,11 +86,13 @@ begin
 end
 $$;
 
--- Which of these turns, in this order, may not open now, why, and when to try again. Turns whose thread is busy are not
--- counted, since they open later. Every lock is taken before the caller writes its first row, in the order of their
--- numbers, so nobody waits here who holds what another one here waits for.
-create function refuse_turns(ordinals bigint[], projects text[], users text[], keys text[], threads text[])
-returns table (ordinal bigint, kind text, code text, allowed bigint, retry_ms bigint)
+-- Which of these turns, in this order, may not open now. One with a limit that is reached is refused, with the time after
+-- which to try again; one without must wait for its thread, which is busy or goes to an earlier turn of these, and is not
+-- counted. A continued turn began before, so it is no request of this minute. Every lock is taken before the caller writes
+-- its first row, in the order of their numbers, so nobody waits here who holds what another one here waits for.
+create function admit_turns(
+    ordinals bigint[], projects text[], users text[], keys text[], threads text[], is_continued boolean)
+returns table (ordinal bigint, kind text, reached text, allowed bigint, retry_ms bigint)
 language plpgsql volatile as $$
 declare
     turn record;
@@ -101,16 +104,20 @@ begin
     if not exists (select from limits where limits.project_id = any (projects)) then
         return;
     end if;
+    -- Tokens are counted when a turn ends, so that nothing is to be kept still for them.
     perform pg_advisory_xact_lock(numbered.lock)
     from (select distinct hashtextextended(asked.project_id || ' ' || named.subject, 0) as lock
           from unnest(projects, users, keys) asked (project_id, user_id, key_id)
           cross join lateral (values ('project', asked.project_id), ('user', asked.user_id), ('key', asked.key_id))
                named (kind, subject)
           where exists (select from limits where limits.project_id = asked.project_id
-                        and limits.subject in (named.subject, 'each_' || named.kind))
+                        and limits.subject in (named.subject, 'each_' || named.kind)
+                        and num_nonnulls(limits.requests_per_minute, limits.turns_concurrent) > 0)
           order by 1) numbered;
-    select jsonb_object_agg(named.subject, to_jsonb(now_is)),
-           bool_or(now_is.is_spent_for is not null or least(now_is.turns_left, now_is.requests_left) < named.turns)
+    select jsonb_object_agg(named.subject, to_jsonb(now_is) || jsonb_build_object(
+               'requests_left', case when not is_continued then now_is.requests_left end)),
+           bool_or(now_is.is_spent_for is not null or now_is.turns_left < named.turns
+                   or not is_continued and now_is.requests_left < named.turns)
     into standing, is_near
     from (select asked.project_id, pair.kind, pair.subject, count(*) as turns
           from unnest(projects, users, keys) asked (project_id, user_id, key_id)
@@ -128,37 +135,41 @@ begin
              asked (ordinal, project_id, user_id, key_id, thread_id)
         order by asked.ordinal
     loop
-        continue when turn.thread_id = any (claimed) or exists (
-            select from runs where runs.thread_id = turn.thread_id
-            and runs.status in ('queued', 'in_progress', 'requires_action', 'cancelling'));
-        code := null;
+        ordinal := turn.ordinal;
+        kind := null;
+        reached := null;
+        allowed := null;
+        retry_ms := null;
+        if turn.thread_id = any (claimed) or exists (
+            select from runs where runs.project_id = turn.project_id and runs.thread_id = turn.thread_id
+            and runs.status in ('queued', 'in_progress', 'requires_action', 'cancelling')) then
+            return next;
+            continue;
+        end if;
         for subject in
-            select named.kind, named.subject, standing -> named.subject as now_is
+            select named.kind, standing -> named.subject as now_is
             from (values (1, 'project', turn.project_id), (2, 'user', turn.user_id), (3, 'key', turn.key_id))
                  named (at, kind, subject)
             where standing ? named.subject order by named.at
         loop
             kind := subject.kind;
             if subject.now_is ->> 'is_spent_for' is not null then
-                code := 'quota_exceeded';
-                allowed := (subject.now_is -> 'rule' ->> ('tokens_per_' || (subject.now_is ->> 'is_spent_for')))::bigint;
+                reached := 'tokens_per_' || (subject.now_is ->> 'is_spent_for');
                 retry_ms := extract(epoch from (date_trunc(subject.now_is ->> 'is_spent_for',
                     clock_timestamp() at time zone 'UTC') + ('1 ' || (subject.now_is ->> 'is_spent_for'))::interval
                     - clock_timestamp() at time zone 'UTC')) * 1000;
             elsif (subject.now_is ->> 'requests_left')::bigint <= 0 then
-                code := 'rate_limited';
-                allowed := (subject.now_is -> 'rule' ->> 'requests_per_minute')::bigint;
+                reached := 'requests_per_minute';
                 retry_ms := extract(epoch from
                     (subject.now_is ->> 'requests_free_at')::timestamptz - clock_timestamp()) * 1000;
             elsif (subject.now_is ->> 'turns_left')::bigint <= 0 then
-                code := 'too_many_turns';
-                allowed := (subject.now_is -> 'rule' ->> 'turns_concurrent')::bigint;
+                reached := 'turns_concurrent';
                 retry_ms := 1000;
             end if;
-            exit when code is not null;
+            exit when reached is not null;
         end loop;
-        if code is not null then
-            ordinal := turn.ordinal;
+        if reached is not null then
+            allowed := (subject.now_is -> 'rule' ->> reached)::bigint;
             retry_ms := greatest(retry_ms, 1);
             return next;
             continue;

@@ -1,4 +1,4 @@
-//! `threadkeep limits set | list`.
+//! `threadkeep limits set | list | clear`.
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 /// What to do with limits.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Set limits in place of those there are; without any number, lift them.
+    /// Set limits in place of those there are.
     Set {
         /// The project's id or name.
         #[arg(long, default_value = "default")]
@@ -21,6 +21,14 @@ pub enum Command {
         whose: Whose,
         #[command(flatten)]
         numbers: Numbers,
+    },
+    /// Lift all limits of one subject.
+    Clear {
+        /// The project's id or name.
+        #[arg(long, default_value = "default")]
+        project: String,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// List the limits of a project and of its users and keys.
     List {
@@ -48,8 +56,9 @@ pub struct Whose {
     each_key: bool,
 }
 
-/// The limits.
+/// The limits; what is not named is not limited.
 #[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
 pub struct Numbers {
     /// Turns that begin within any 60 seconds.
     #[arg(long, value_name = "N")]
@@ -72,6 +81,10 @@ pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
     let limited = match command {
         Command::Set { project, whose, numbers } => {
             vec![limits::set(pool, &caller, &project, &whose.subject()?, &numbers.limits()).await?]
+        }
+        Command::Clear { project, whose } => {
+            limits::set(pool, &caller, &project, &whose.subject()?, &Limits::default()).await?;
+            limits::list(pool, &project).await?
         }
         Command::List { project } => limits::list(pool, &project).await?,
     };

@@ -23,8 +23,10 @@ pub enum LimitKind {
     Requests,
     /// [`Limits::turns_concurrent`].
     Turns,
-    /// [`Limits::tokens_per_day`] or [`Limits::tokens_per_month`].
-    Tokens,
+    /// [`Limits::tokens_per_day`].
+    TokensOfDay,
+    /// [`Limits::tokens_per_month`].
+    TokensOfMonth,
 }
 
 /// Whose limit it is.
@@ -52,6 +54,14 @@ pub struct OverLimit {
 }
 
 impl Limits {
+    /// Whether the database can hold the numbers.
+    pub fn is_storable(&self) -> bool {
+        let counts = [self.requests_per_minute, self.turns_concurrent];
+        let tokens = [self.tokens_per_day, self.tokens_per_month];
+        counts.into_iter().flatten().all(|limit| i32::try_from(limit).is_ok())
+            && tokens.into_iter().flatten().all(|limit| i64::try_from(limit).is_ok())
+    }
+
     /// Whether nothing is limited.
     pub fn is_unlimited(&self) -> bool {
         *self == Self::default()
@@ -59,18 +69,24 @@ impl Limits {
 }
 
 impl LimitKind {
-    /// The code of a turn over such a limit, in the database and in answers.
+    /// The code of a turn over such a limit.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Requests => "rate_limited",
             Self::Turns => "too_many_turns",
-            Self::Tokens => "quota_exceeded",
+            Self::TokensOfDay | Self::TokensOfMonth => "quota_exceeded",
         }
     }
 
-    /// The kind of a code.
-    pub fn of_code(code: &str) -> Option<Self> {
-        [Self::Requests, Self::Turns, Self::Tokens].into_iter().find(|kind| kind.code() == code)
+    /// The kind of the limit that has this name among [`Limits`].
+    pub fn of_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "requests_per_minute" => Self::Requests,
+            "turns_concurrent" => Self::Turns,
+            "tokens_per_day" => Self::TokensOfDay,
+            "tokens_per_month" => Self::TokensOfMonth,
+            _ => return None,
+        })
     }
 }
 

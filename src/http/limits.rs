@@ -13,7 +13,9 @@ pub fn headers(over: &OverLimit) -> Vec<(&'static str, String)> {
         LimitKind::Requests => {
             ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]
         }
-        LimitKind::Tokens => ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+        LimitKind::TokensOfDay | LimitKind::TokensOfMonth => {
+            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]
+        }
         LimitKind::Turns => return headers,
     };
     headers.extend(trio.into_iter().zip([over.allowed.to_string(), "0".to_owned(), duration(over.retry_ms)]));

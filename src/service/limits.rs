@@ -29,6 +29,11 @@ pub async fn set(
     subject: &Subject,
     wanted: &Limits,
 ) -> Result<Limited, Error> {
+    if !wanted.is_storable() {
+        return Err(Error::InvalidField(
+            "limits: at most 2147483647 requests or turns, and 9223372036854775807 tokens",
+        ));
+    }
     let project_id = projects::find(pool, project).await?.id;
     let subject = subject_text(pool, &project_id, subject).await?;
     let mut transaction = store::begin(pool).await?;

@@ -152,7 +152,8 @@ fn over_limit(over: &OverLimit) -> String {
     match over.kind {
         LimitKind::Requests => format!("This {whose}'s limit of {allowed} requests per minute is reached."),
         LimitKind::Turns => format!("This {whose}'s limit of {allowed} turns at the same time is reached."),
-        LimitKind::Tokens => format!("This {whose}'s limit of {allowed} tokens is used up."),
+        LimitKind::TokensOfDay => format!("This {whose}'s limit of {allowed} tokens per day is used up."),
+        LimitKind::TokensOfMonth => format!("This {whose}'s limit of {allowed} tokens per month is used up."),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::service::chat::{self, Audience};
 use crate::service::{Service, turn};
 use crate::store;
 use crate::store::replicas::{self, Adopted, Swept};
-use crate::store::turns::{self, Opening};
+use crate::store::turns::{self, Opening, Reopened};
 
 /// How many runs one statement ends at most.
 const RUNS_MAX: usize = 100;
@@ -51,13 +51,18 @@ fn repeat(service: &Service, run: Swept) {
     actix_rt::spawn(tracker.track_future(async move {
         let caller = sweeper(run.project_id);
         match turns::reopen(service.pool(), &caller, &run.run_id, &service.process.lease()).await {
-            Ok(Some(claim)) => {
+            Ok(Reopened::Claimed(claim)) => {
                 let run_id = claim.run_id.clone();
-                if let Err(error) = turn::answer(&service, claim, caller.who(), &Audience::nobody()).await {
+                if let Err(error) = turn::answer(&service, *claim, caller.who(), &Audience::nobody()).await {
                     log::warn!("run_id={run_id} cause={:?} A repeated run failed, too", causes(&error));
                 }
             }
-            Ok(None) => log::info!("run_id={} An interrupted run was continued by somebody else", run.run_id),
+            Ok(Reopened::Elsewhere) => {
+                log::info!("run_id={} An interrupted run was continued by somebody else", run.run_id);
+            }
+            Ok(Reopened::OverLimit(over)) => {
+                log::info!("run_id={} code={} An interrupted run is not repeated", run.run_id, over.kind.code());
+            }
             Err(error) => {
                 log::warn!("run_id={} cause={:?} A run could not be repeated", run.run_id, causes(&error));
             }

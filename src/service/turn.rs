@@ -10,7 +10,7 @@ use crate::domain::{Cause, Failure, ModelCall, OnBusy, RunId, RunStatus};
 use crate::service::board::{Stop, Waiting};
 use crate::service::chat::{Audience, Event, Reply};
 use crate::service::{Error, Service, closing};
-use crate::store::turns::{self, Claim, Opened, Opening, Outcome, Refusal};
+use crate::store::turns::{self, Claim, Opened, Opening, Outcome, Refusal, Reopened};
 
 /// What a claim came to.
 enum Claimed {
@@ -123,11 +123,12 @@ async fn earlier(
     match outcome.status {
         RunStatus::Completed => Ok(replayed(run_id, outcome).map(Claimed::Answered)),
         RunStatus::Failed => {
-            let claim = turns::reopen(service.pool(), &opening.caller, run_id, &process.lease()).await?;
-            match claim {
-                Some(claim) => Ok(Some(Claimed::Ours(Box::new(claim)))),
-                None if timeout_at(deadline, place.woken()).await.is_ok() => Ok(None),
-                None => Err(Error::ThreadBusy(opening.thread_id.clone())),
+            let reopened = turns::reopen(service.pool(), &opening.caller, run_id, &process.lease()).await?;
+            match reopened {
+                Reopened::Claimed(claim) => Ok(Some(Claimed::Ours(claim))),
+                Reopened::OverLimit(over) => Err(Error::OverLimit(over)),
+                Reopened::Elsewhere if timeout_at(deadline, place.woken()).await.is_ok() => Ok(None),
+                Reopened::Elsewhere => Err(Error::ThreadBusy(opening.thread_id.clone())),
             }
         }
         RunStatus::Incomplete | RunStatus::Cancelled | RunStatus::Expired => {

@@ -1,10 +1,12 @@
 //! Limits of projects, users and keys: set, listed, lifted. They are applied by the opening statement of a turn.
 
+use std::num::TryFromIntError;
+
 use serde::Serialize;
 use sqlx::PgExecutor;
 
 use crate::domain::{Caller, Limits, ProjectId};
-use crate::store::{Connection, Error};
+use crate::store::{Connection, Error, undecodable};
 
 /// The limits of one subject.
 #[derive(Debug, Clone, Serialize)]
@@ -17,7 +19,7 @@ pub struct Limited {
 }
 
 /// Sets a subject's limits in place of those it had, with the audit event; no limit at all lifts them. What the subject
-/// spent in this day and month is counted anew from its runs. Within a transaction.
+/// spent in this day or month is counted from its runs where nobody counted it. Within a transaction.
 pub async fn set(
     connection: &mut Connection,
     caller: &Caller,
@@ -25,6 +27,15 @@ pub async fn set(
     subject: &str,
     limits: &Limits,
 ) -> Result<(), Error> {
+    sqlx::query_file!(
+        "src/store/limits/recount.sql",
+        project_id.as_str(),
+        subject,
+        limits.tokens_per_day.is_some(),
+        limits.tokens_per_month.is_some(),
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!(
         r#"with lifted as (
                delete from limits where project_id = $1 and subject = $2 and $7
@@ -36,27 +47,21 @@ pub async fn set(
                    set requests_per_minute = excluded.requests_per_minute,
                        turns_concurrent = excluded.turns_concurrent, tokens_per_day = excluded.tokens_per_day,
                        tokens_per_month = excluded.tokens_per_month, changed_at = now()
-           ), forgotten as (
-               delete from token_usage
-               where project_id = $1
-                 and (subject = $2 or $2 = 'each_user' and subject like 'user\_%'
-                      or $2 = 'each_key' and subject like 'key\_%')
            )
            insert into audit_events (project_id, who, action, subject_id, outcome, request_id)
            values ($1, $8::jsonb, 'limits.changed', $2, 'ok', $9)"#,
         project_id.as_str(),
         subject,
-        limits.requests_per_minute.map(stored),
-        limits.turns_concurrent.map(stored),
-        limits.tokens_per_day.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX)),
-        limits.tokens_per_month.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX)),
+        stored::<_, i32>(limits.requests_per_minute)?,
+        stored::<_, i32>(limits.turns_concurrent)?,
+        stored::<_, i64>(limits.tokens_per_day)?,
+        stored::<_, i64>(limits.tokens_per_month)?,
         limits.is_unlimited(),
         caller.who(),
         caller.request_id,
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    sqlx::query_file!("src/store/limits/recount.sql", project_id.as_str()).execute(connection).await?;
     Ok(())
 }
 
@@ -81,6 +86,9 @@ pub async fn list(executor: impl PgExecutor<'_>, project_id: &ProjectId) -> Resu
     Ok(limited.collect())
 }
 
-fn stored(limit: u32) -> i32 {
-    i32::try_from(limit).unwrap_or(i32::MAX)
+fn stored<Limit, Column>(limit: Option<Limit>) -> Result<Option<Column>, Error>
+where
+    Column: TryFrom<Limit, Error = TryFromIntError>,
+{
+    limit.map(Column::try_from).transpose().map_err(undecodable)
 }

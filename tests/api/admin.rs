@@ -160,6 +160,8 @@ async fn limits_are_set_listed_and_lifted() {
     let sentence = admin.post(&format!("{limits}/each_user"), json!({ "rpm": 1 })).await;
     assert!(sentence.expect_error(400, "invalid_field").contains("rpm"));
     admin.post(&format!("{limits}/nobody"), json!({})).await.expect_error(400, "invalid_path");
+    let huge = admin.post(&format!("{limits}/each_user"), json!({ "turns_concurrent": u32::MAX })).await;
+    assert!(huge.expect_error(400, "invalid_field").contains("2147483647"));
     admin.post(&format!("{limits}/each_user"), json!({})).await.expect(200);
     assert_eq!(admin.get(limits).await.expect(200)["data"], json!([]));
 }

@@ -121,15 +121,17 @@ async fn spent_tokens_stop_the_next_turn_until_the_limit_is_raised() {
     assert_eq!(app.count(spent).await, 1, "what was spent before counts");
     limit(&app, Subject::Project, Limits { tokens_per_day: Some(1), ..UNLIMITED }).await;
     let refused = chat(&app, &key, &thread, "Hi").await;
-    assert!(refused.expect_error(429, "quota_exceeded").contains("limit of 1 tokens"));
+    assert!(refused.expect_error(429, "quota_exceeded").contains("limit of 1 tokens per day"));
     assert_eq!(header(&refused, "x-ratelimit-remaining-tokens"), "0");
     let body = json!({ "agent_id": "sample", "thread_id": thread, "user_input": "Hi", "stream": true });
     let (name, value) = bearer(&key);
     let streamed = app.post_with("/openai/chat", &[(name, &value)], &body).await;
     streamed.expect_error(429, "quota_exceeded");
-    let limits = Limits { tokens_per_day: Some(1_000_000), tokens_per_month: Some(1_000_000), ..UNLIMITED };
-    limit(&app, Subject::Project, limits).await;
-    chat(&app, &key, &thread, "Hi").await.expect(200);
+    for tokens_per_month in [Some(1_000_000), None, Some(2_000_000), Some(3_000_000)] {
+        let limits = Limits { tokens_per_day: Some(1_000_000), tokens_per_month, ..UNLIMITED };
+        limit(&app, Subject::Project, limits).await;
+        chat(&app, &key, &thread, "Hi").await.expect(200);
+    }
     let total: i64 = sqlx::query_scalar("select sum((usage ->> 'total_tokens')::bigint)::bigint from runs")
         .fetch_one(&app.database)
         .await
@@ -166,4 +168,54 @@ async fn a_refused_turn_leaves_nothing_behind_and_its_key_can_be_used_again() {
     let again = app.post_with("/openai/chat", &headers, &body).await;
     assert_eq!(header(&again, "idempotent-replayed"), "true");
     assert_eq!(app.count("messages").await, 2);
+}
+
+#[actix_rt::test]
+async fn a_thread_that_is_freed_while_its_next_turn_opens_lets_nobody_past_a_limit() {
+    let app = App::with_keys().await;
+    let key = app.key(AccessRole::Service, None).await;
+    let thread = thread(&app, &key).await;
+    limit(&app, Subject::Project, Limits { requests_per_minute: Some(1), ..UNLIMITED }).await;
+    let (name, value) = bearer(&key);
+    let body = json!({ "agent_id": "sample", "thread_id": thread, "user_input": "Hi" });
+    let second = async {
+        app.wait_for("runs where status = 'in_progress'", 1).await;
+        // Keeps the second opening between its look at the limits and its claim until the first turn has ended.
+        let mut holder = app.database.begin().await.unwrap();
+        let held = "insert into idempotency_keys (project_id, scope, key, route, fingerprint, run_id, expires_at)
+                    select project_id, 'key:' || id, 'key:held', '', '', 'run_held', now() from api_keys";
+        sqlx::query(held).execute(&mut *holder).await.unwrap();
+        let release = async {
+            app.wait_for("pg_locks where not granted and locktype = 'transactionid'", 1).await;
+            app.wait_for("runs where status = 'completed'", 1).await;
+            holder.rollback().await.unwrap();
+        };
+        let headers = [(name, value.as_str()), ("idempotency-key", "held")];
+        futures_util::join!(app.post_with("/openai/chat", &headers, &body), release).0
+    };
+    let first = chat(&app, &key, &thread, "[[simulate: slow_head=1500]]");
+    let (first, second) = futures_util::join!(first, second);
+    first.expect(200);
+    second.expect_error(429, "rate_limited");
+    assert_eq!((app.count("runs").await, app.count("turn_tickets").await), (1, 0));
+}
+
+#[actix_rt::test]
+async fn a_failed_turn_is_continued_within_the_limits_and_is_no_new_request() {
+    let app = App::with_keys().await;
+    let key = app.key(AccessRole::User, Some("ann")).await;
+    let thread = thread(&app, &key).await;
+    let (name, value) = bearer(&key);
+    let body = json!({ "agent_id": "sample", "thread_id": thread, "user_input": "[[simulate: cut times=1]] Well?" });
+    let headers = [(name, value.as_str()), ("idempotency-key", "once")];
+    let ask = async || app.post_with("/openai/chat", &headers, &body).await;
+    ask().await.expect_error(400, "response_cut");
+    limit(&app, Subject::EachUser, Limits { turns_concurrent: Some(0), ..UNLIMITED }).await;
+    assert!(ask().await.expect_error(429, "too_many_turns").starts_with("This user's"));
+    limit(&app, Subject::EachUser, Limits { tokens_per_month: Some(0), ..UNLIMITED }).await;
+    assert!(ask().await.expect_error(429, "quota_exceeded").contains("per month"));
+    assert_eq!(app.count("runs where status = 'failed' and attempt = 1").await, 1);
+    limit(&app, Subject::EachUser, Limits { requests_per_minute: Some(0), ..UNLIMITED }).await;
+    ask().await.expect(200);
+    assert_eq!(app.count("runs where status = 'completed' and attempt = 2").await, 1);
 }

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use threadkeep::app::operator;
 use threadkeep::domain::{Content, MessageId, OnBusy, RunId, RunStatus};
 use threadkeep::simulator::answer;
-use threadkeep::store::turns::{self, Claim, Closing, Lease, Opened, Opening, Refusal};
+use threadkeep::store::turns::{self, Claim, Closing, Lease, Opened, Opening, Refusal, Reopened};
 use tokio::time::{sleep, timeout};
 
 use crate::ask::{Ask, Outcome};
@@ -28,10 +28,8 @@ async fn a_late_closing_is_void_by_the_fence_alone() {
         let stale = claim(&scene, "A question", first, 1).await;
         scene.until("failed").await;
         let lease = lease(second, 60_000);
-        let again = turns::reopen(&scene.world.database, &operator("test").unwrap(), &stale.run_id, &lease)
-            .await
-            .unwrap()
-            .unwrap();
+        let reopened = turns::reopen(&scene.world.database, &operator("test").unwrap(), &stale.run_id, &lease).await;
+        let Ok(Reopened::Claimed(again)) = reopened else { panic!("{reopened:?}") };
         assert_eq!(close_fenced_by(fence, &scene, &stale, first).await, fence != FENCE);
         let closing = closing(&again, second);
         let closed = turns::close(&mut *scene.connection().await, &[closing]).await.unwrap();

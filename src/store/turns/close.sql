@@ -1,5 +1,6 @@
 -- Closes any number of turns, each only for the attempt that holds its run: ends the run, numbers and writes the
--- answer where there is one, writes the audit event, counts the tokens where they are limited, frees the thread, and wakes who stands in line for it.
+-- answer where there is one, writes the audit event, counts the tokens where they are limited (no provider's nonsense is
+-- too large to be counted), frees the thread, and wakes who stands in line for it.
 with ended as (
     select *
     from unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -37,7 +38,7 @@ with ended as (
     insert into token_usage (project_id, subject, period, starts_on, shard, tokens)
     select closed.project_id, named.subject, periods.period,
            date_trunc(periods.period, now() at time zone 'UTC')::date, pg_backend_pid() % 64,
-           sum((ended.usage::jsonb ->> 'total_tokens')::bigint)
+           sum(least((ended.usage::jsonb ->> 'total_tokens')::numeric, 1000000000000))::bigint
     from closed
     join ended on ended.run_id = closed.id and ended.usage is not null
     cross join lateral (values (closed.project_id, ''), (closed.user_id, 'each_user'), (closed.key_id, 'each_key'))

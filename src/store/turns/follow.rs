@@ -7,9 +7,9 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 
 use super::open::history;
-use super::{Claim, Lease};
+use super::{Claim, Lease, LimitColumns};
 use crate::domain::{
-    AgentConfig, AgentId, Caller, Content, MessageId, ProjectId, RunId, RunStatus, ThreadId, Usage, UserId,
+    AgentConfig, AgentId, Caller, Content, MessageId, OverLimit, ProjectId, RunId, RunStatus, ThreadId, Usage, UserId,
 };
 use crate::store::{Error, undecodable};
 
@@ -30,6 +30,17 @@ pub struct Outcome {
     pub answer: Option<(MessageId, Content)>,
     /// Tokens as the provider counted them.
     pub usage: Option<Usage>,
+}
+
+/// What became of the wish to continue a run.
+#[derive(Debug)]
+pub enum Reopened {
+    /// Its next attempt is the caller's.
+    Claimed(Box<Claim>),
+    /// It is not failed, or its thread is busy.
+    Elsewhere,
+    /// A limit is reached.
+    OverLimit(OverLimit),
 }
 
 /// What a cancellation found.
@@ -63,13 +74,13 @@ pub async fn outcome(
     }))
 }
 
-/// Continues a failed run with its next attempt; nothing when it is not failed, or the thread is busy.
+/// Continues a failed run with its next attempt, within the limits of those whose it is.
 pub async fn reopen(
     executor: impl PgExecutor<'_>,
     caller: &Caller,
     run_id: &RunId,
     lease: &Lease,
-) -> Result<Option<Claim>, Error> {
+) -> Result<Reopened, Error> {
     type Content = Box<RawValue>;
     let reopened = sqlx::query_file!(
         "src/store/turns/reopen.sql",
@@ -86,28 +97,36 @@ pub async fn reopen(
         Err(sqlx::Error::Database(error)) if error.constraint() == Some("runs_one_unfinished_per_thread") => None,
         other => other?,
     };
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = row else { return Ok(Reopened::Elsewhere) };
+    let columns = LimitColumns {
+        of: row.limit_of.as_deref(),
+        reached: row.limit_reached.as_deref(),
+        allowed: row.limit_allowed,
+        retry_ms: row.limit_retry_ms,
+    };
+    if let Some(over) = columns.over_limit() {
+        return Ok(Reopened::OverLimit(over));
+    }
+    let (Some(attempt), Some(thread_id), Some(agent_id), Some(model)) =
+        (row.attempt, row.thread_id, row.agent_id, row.model)
+    else {
+        return Err(sqlx::Error::RowNotFound.into());
+    };
     let agent = AgentConfig {
-        model: row.model,
+        model,
         description: None,
         instructions: row.instructions,
         temperature: row.temperature,
         top_p: row.top_p,
         reasoning_effort: row.reasoning_effort,
-        tools: row.tools.0,
+        tools: row.tools.map(|tools| tools.0).unwrap_or_default(),
         response_format: row.response_format,
         metadata: BTreeMap::new(),
         on_busy: None,
     };
-    Ok(Some(Claim {
-        project_id: caller.project_id.clone(),
-        run_id: run_id.clone(),
-        attempt: row.attempt,
-        thread_id: row.thread_id,
-        agent_id: row.agent_id,
-        agent,
-        history: history(&row.roles, row.contents)?,
-    }))
+    let history = history(&row.roles.unwrap_or_default(), row.contents.unwrap_or_default())?;
+    let (project_id, run_id) = (caller.project_id.clone(), run_id.clone());
+    Ok(Reopened::Claimed(Box::new(Claim { project_id, run_id, attempt, thread_id, agent_id, agent, history })))
 }
 
 /// Asks whichever replica executes the thread's turn to stop it, with the audit event.

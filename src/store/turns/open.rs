@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::{FIRST_ATTEMPT, column, contents};
+use super::{FIRST_ATTEMPT, LimitColumns, column, contents};
 use crate::domain::{
-    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, KeyId, LimitKind, LimitOwner, Message, MessageId,
-    OnBusy, OverLimit, ProjectId, Role, RunId, ThreadId, UserId,
+    AgentConfig, AgentId, AgentRef, Caller, Content, IdempotencyKey, KeyId, Message, MessageId, OnBusy, OverLimit,
+    ProjectId, Role, RunId, ThreadId, UserId,
 };
 use crate::store::{Error, undecodable};
 
@@ -154,7 +154,7 @@ struct OpenedRow {
     tools: Option<Json<Vec<Value>>>,
     response_format: Option<Value>,
     limit_of: Option<String>,
-    limit_code: Option<String>,
+    limit_reached: Option<String>,
     limit_allowed: Option<i64>,
     limit_retry_ms: Option<i64>,
     seen_position: Option<i64>,
@@ -183,12 +183,13 @@ async fn verdict(connection: &mut PgConnection, row: OpenedRow, opening: &Openin
 }
 
 fn over_limit(row: &OpenedRow) -> Option<OverLimit> {
-    Some(OverLimit {
-        kind: LimitKind::of_code(row.limit_code.as_deref()?)?,
-        owner: LimitOwner::of_name(row.limit_of.as_deref()?)?,
-        allowed: u64::try_from(row.limit_allowed?).ok()?,
-        retry_ms: u64::try_from(row.limit_retry_ms?).ok()?,
-    })
+    let columns = LimitColumns {
+        of: row.limit_of.as_deref(),
+        reached: row.limit_reached.as_deref(),
+        allowed: row.limit_allowed,
+        retry_ms: row.limit_retry_ms,
+    };
+    columns.over_limit()
 }
 
 async fn claim(connection: &mut PgConnection, row: OpenedRow, opening: &Opening) -> Result<Claim, Error> {

@@ -1,7 +1,8 @@
 -- Opens any number of turns: claims each thread by inserting its unfinished run (the partial unique index decides,
 -- also against replicas whose transactions this statement's snapshot does not show), unless a limit of its project, user
--- or key is reached, numbers and writes the user message, writes the audit event, and answers the pinned agent version with the history. A turn that may not open
--- yet is given its place in line, where its policy says so.
+-- or key is reached, numbers and writes the user message, writes the audit event, and answers the pinned agent version
+-- with the history. A turn that may not open yet is given its place in line, where its policy says so. Whatever writes
+-- a row reads what was judged first, so every lock of the limits is held before the first lock of a row.
 with asked as (
     select *
     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -40,13 +41,16 @@ with asked as (
     from found
     left join turn_tickets own on own.run_id = found.run_id
     where found.agent_matches and not found.agent_deleted and not found.key_reused and not found.opened_earlier
-), limited as materialized (
-    select refused.*
+), judged as materialized (
+    select answered.*
     from (select array_agg(ordinal order by ordinal) as ordinals, array_agg(project_id order by ordinal) as projects,
                  array_agg(thread_user_id order by ordinal) as users, array_agg(key_id order by ordinal) as keys,
                  array_agg(thread_id order by ordinal) as threads
           from sound where not stands_behind) asking
-    cross join lateral refuse_turns(asking.ordinals, asking.projects, asking.users, asking.keys, asking.threads) refused
+    cross join lateral admit_turns(asking.ordinals, asking.projects, asking.users, asking.keys, asking.threads, false)
+         answered
+), limited as (
+    select * from judged where reached is not null
 ), keyed as (
     insert into idempotency_keys (project_id, scope, key, route, fingerprint, run_id, expires_at)
     select project_id, scope, key, '/openai/chat', fingerprint, run_id, now() + key_ms * interval '1 millisecond'
@@ -69,7 +73,7 @@ with asked as (
     select run_id, project_id, thread_id, thread_user_id, key_id, agent_id, agent_version, 'in_progress', 1,
            lease_owner, now() + lease_ms * interval '1 millisecond', request_id, now()
     from ready
-    where not stands_behind
+    where not stands_behind and ordinal not in (select ordinal from judged)
     order by thread_id, ordinal
     on conflict do nothing
     returning id, thread_id
@@ -143,7 +147,7 @@ select case
        versions.tools as "tools?: Json<Vec<serde_json::Value>>",
        versions.response_format as "response_format?",
        limited.kind as "limit_of?",
-       limited.code as "limit_code?",
+       limited.reached as "limit_reached?",
        limited.allowed as "limit_allowed?",
        limited.retry_ms as "limit_retry_ms?",
        history.last_position as "seen_position?",
