@@ -10,6 +10,7 @@ mod harness;
 mod health;
 mod hygiene;
 mod idempotency;
+mod inspect;
 mod limits;
 mod openai;
 mod replicas;

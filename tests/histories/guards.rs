@@ -153,7 +153,7 @@ async fn close_fenced_by(fence: &str, scene: &Scene, claim: &Claim, owner: &str)
         .bind(nothing())
         .bind(nothing())
         .bind(nothing())
-        .bind(vec!["test"])
+        .bind(vec![r#"{ "actor": "test" }"#])
         .fetch_one(&scene.world.database)
         .await
         .unwrap()

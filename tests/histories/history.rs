@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use sqlx::PgPool;
+use threadkeep::service::audit;
 use tokio::time::sleep;
 
 use crate::ask::Outcome;
@@ -58,7 +59,10 @@ async fn no_promise_is_broken_by_kills_pauses_and_restarts() {
     println!("{}", summary(&record, &rows));
     let told = record.attempts.borrow().iter().filter(|attempt| attempt.outcome.run_id().is_some()).count();
     assert!(told > THREADS, "HISTORY_SEED={seed}: too little happened");
-    let broken = check::broken(&record, &rows);
+    let mut broken = check::broken(&record, &rows);
+    for chain in audit::verify(&world.database, &[]).await.unwrap() {
+        broken.extend(chain.faults.iter().map(|fault| format!("the audit: {fault}")));
+    }
     assert!(broken.is_empty(), "HISTORY_SEED={seed} HISTORY_SECONDS={seconds}\n{}", broken.join("\n"));
 }
 
