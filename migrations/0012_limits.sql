@@ -78,7 +78,7 @@ begin
     select max(spent.period) into is_spent_for
     from (select period, sum(tokens) as tokens from token_usage
           where token_usage.project_id = of_project and token_usage.subject = of_subject
-            and starts_on = case period when 'day' then today else date_trunc('month', today)::date end
+            and (period, starts_on) in (('day', today), ('month', date_trunc('month', today)::date))
           group by period
           union all values ('day', 0), ('month', 0)) spent
     where spent.tokens >= case spent.period when 'day' then rule.tokens_per_day else rule.tokens_per_month end;

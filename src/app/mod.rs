@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::domain::{AccessRole, Caller, ProjectId};
 use crate::http::Attempts;
 use crate::service::agents::{self, Applied, Definition};
-use crate::service::auth::{Authenticator, Open};
+use crate::service::auth::{Authenticator, Mode, Open};
 use crate::service::{Pools, Process, Service, pulse};
 use crate::settings::{Settings, read_agent_files};
 use crate::store::Writers;
@@ -125,7 +125,7 @@ impl Application {
 
 fn process(settings: &Settings, database: &Database, writers: Writers) -> anyhow::Result<Process> {
     let pools = Pools { pool: database.pool().clone(), pulse_pool: database.pulse_pool().clone() };
-    let is_local = settings.server.listen.ip().is_loopback();
+    let is_local = settings.auth.mode == Mode::Auto && settings.server.listen.ip().is_loopback();
     let role = if is_local { AccessRole::Admin } else { AccessRole::Service };
     let open = Open { project_id: default_project()?, role };
     let jwt = &settings.auth.jwt;

@@ -54,6 +54,16 @@ impl Attempts {
     }
 }
 
+impl Attempts {
+    /// Takes a failure back that was none.
+    pub fn forgiven(&self, address: IpAddr) {
+        if let Some(window) = self.windows.get(&network(address)) {
+            let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+            window.failures = window.failures.saturating_sub(1);
+        }
+    }
+}
+
 /// One subscriber of IPv6 has a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address {

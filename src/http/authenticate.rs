@@ -13,7 +13,7 @@ use actix_web::{Error, HttpMessage};
 
 use crate::domain::{Caller, Label};
 use crate::http::error::ApiError;
-use crate::http::{Attempts, address, request_id};
+use crate::http::{Attempts, Config, address, request_id};
 use crate::service::auth::{self, Shown};
 use crate::service::{self, Service};
 
@@ -45,28 +45,50 @@ async fn caller(request: &ServiceRequest) -> Result<Caller, ApiError> {
     if auth::is_for_this_machine(service) && !is_named_locally(host(request)) {
         return Err(ApiError::foreign_host());
     }
-    let credential = bearer(request.headers());
-    let (attempts, address) = (request.app_data::<Data<Attempts>>(), address::of(request.request()));
-    let watched = attempts.zip(address);
-    if let Some((attempts, address)) = watched
-        && let Some(wait) = attempts.blocked(address, Instant::now())
-        && credential.is_some_and(|credential| !auth::is_known(service, credential))
-    {
-        return Err(ApiError::too_many_failures(wait));
+    if auth::is_open(service) && is_from_another_page(request) {
+        return Err(ApiError::foreign_origin());
     }
     let shown = Shown {
-        credential,
+        credential: bearer(request.headers()),
         acts_for: acts_for(request.headers())?,
-        address,
+        address: address::of(request.request()),
         request_id: request_id::of(request.request()),
     };
-    let outcome = auth::authenticate(service, shown).await;
-    if let (Some((attempts, address)), Err(service::Error::Unauthenticated)) = (watched, &outcome)
-        && request.headers().contains_key(AUTHORIZATION)
-    {
+    watched(request, service, shown).await
+}
+
+/// Counts a credential that nobody knows as a failure until it is found to work, so that no burst outruns the count.
+async fn watched(request: &ServiceRequest, service: &Service, shown: Shown<'_>) -> Result<Caller, ApiError> {
+    let is_shown = request.headers().contains_key(AUTHORIZATION);
+    let watched = request.app_data::<Data<Attempts>>().zip(shown.address).filter(|_| is_shown);
+    let Some((attempts, address)) = watched else { return Ok(auth::authenticate(service, shown).await?) };
+    let is_known = shown.credential.is_some_and(|credential| auth::is_known(service, credential));
+    if !is_known {
+        if let Some(wait) = attempts.blocked(address, Instant::now()) {
+            return Err(ApiError::too_many_failures(wait));
+        }
         attempts.failed(address, Instant::now());
     }
+    let outcome = auth::authenticate(service, shown).await;
+    match (&outcome, is_known) {
+        (Err(service::Error::Unauthenticated), true) => attempts.failed(address, Instant::now()),
+        (Err(service::Error::Unauthenticated), false) | (_, true) => {}
+        (_, false) => attempts.forgiven(address),
+    }
     Ok(outcome?)
+}
+
+/// Whether a browser says that another page than one of ours, or of those that may, makes the call.
+fn is_from_another_page(request: &ServiceRequest) -> bool {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let named = request.app_data::<Data<Config>>().map(|config| config.cors_origins.as_slice()).unwrap_or_default();
+    match (text("origin"), text("sec-fetch-site")) {
+        (Some(origin), _) => {
+            let is_ours = origin.split_once("://").is_some_and(|(_, authority)| authority == host(request));
+            !is_ours && !named.iter().any(|may| may == "*" || may == origin)
+        }
+        (None, site) => matches!(site, Some("cross-site" | "same-site")),
+    }
 }
 
 /// The name that the service is called by, as the client's own connection says it and no header that a page can set.

@@ -58,6 +58,13 @@ impl ApiError {
         Self { status: StatusCode::FORBIDDEN, ..Self::from(Error::Forbidden) }
     }
 
+    /// A call that a browser makes for somebody else's page, where nobody is asked for credentials.
+    pub fn foreign_origin() -> Self {
+        let sentence = "Without credentials no page from elsewhere may call this service; name its origin in \
+                        server.cors_origins, or set auth.mode.";
+        Self::new(StatusCode::FORBIDDEN, "foreign_origin", sentence)
+    }
+
     /// A call by a name that somebody else's DNS may have pointed here, where nobody is asked for credentials.
     pub fn foreign_host() -> Self {
         let sentence = "Without credentials this service is called by address or as localhost only; set auth.mode to \
@@ -122,7 +129,9 @@ impl From<Error> for ApiError {
             Error::AgentMismatch { .. } => refused("agent_mismatch"),
             Error::ThreadNotFound(_) => refused("thread_not_found"),
             Error::ThreadBusy(_) => refused("thread_busy"),
-            Error::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", sentence),
+            Error::Unauthenticated | Error::UserRevoked => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", sentence)
+            }
             Error::ActsForItself => refused("invalid_user_header"),
             Error::OverLimit(over) => {
                 let answer = Self::new(StatusCode::TOO_MANY_REQUESTS, over.kind.code(), sentence);

@@ -1,6 +1,6 @@
 //! API keys: made once, shown once, revoked for good.
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::domain::{AccessRole, Caller, KeyId, KeySecret, Label, Page, Piece};
 use crate::service::{Error, projects, users};
@@ -38,9 +38,13 @@ pub async fn create(pool: &PgPool, caller: &Caller, order: &Order) -> Result<Mad
     if (order.role == AccessRole::User) != order.user.is_some() {
         return Err(Error::InvalidField("user: is needed for the role \"user\", and for no other"));
     }
-    if order.expires_at.is_some_and(|end| end <= OffsetDateTime::now_utc()) {
-        return Err(Error::InvalidField("expires_at: must lie in the future"));
-    }
+    let expires_at = match order.expires_at {
+        None => None,
+        Some(end) => match end.checked_to_offset(UtcOffset::UTC) {
+            Some(end) if end > OffsetDateTime::now_utc() && end.year() < 9999 => Some(end),
+            _ => return Err(Error::InvalidField("expires_at: must lie in the future, and before the year 9999")),
+        },
+    };
     let project = projects::find(pool, &order.project).await?;
     let user = match &order.user {
         Some(external_id) => Some(users::create(pool, caller, project.id.as_str(), external_id).await?),
@@ -55,7 +59,7 @@ pub async fn create(pool: &PgPool, caller: &Caller, order: &Order) -> Result<Mad
         name: &order.name,
         prefix: secret.visible(),
         digest: secret.digest(),
-        expires_at: order.expires_at,
+        expires_at,
     };
     keys::create(pool, caller, &key).await?;
     Ok(Made { key_id, secret })

@@ -69,6 +69,9 @@ pub enum Error {
     /// No credential, or one that does not work.
     #[error("A valid credential is needed: send it as 'Authorization: Bearer …'.")]
     Unauthenticated,
+    /// The credential works, but the user for whom it acts is shut out; answered like [`Error::Unauthenticated`].
+    #[error("A valid credential is needed: send it as 'Authorization: Bearer …'.")]
+    UserRevoked,
     /// A user's credential named a user.
     #[error("Threadkeep-User: a user's own credential acts for that user only; leave the header out.")]
     ActsForItself,

@@ -23,6 +23,9 @@ enum Claimed {
 /// How long a call waits that found its key in use at that very moment.
 const AGAIN: Duration = Duration::from_millis(10);
 
+/// How long a question that was accepted waits at most before it is held against the limits once more.
+const LATER_MAX: Duration = Duration::from_secs(2);
+
 /// Executes a turn from its claim to its end.
 pub async fn execute(service: &Service, opening: Opening, audience: &Audience) -> Result<Reply, Error> {
     let who = opening.caller.who();
@@ -71,6 +74,10 @@ async fn claim(service: &Service, mut opening: Opening) -> Result<Claimed, Error
             },
             Opened::InLine(run_id, policy) => {
                 _place = Some(stand_in_line(service, &opening, &run_id, policy, deadline).await?);
+            }
+            Opened::Later(run_id, wait) => {
+                _place = Some(service.process.board.wait(opening.thread_id.clone(), run_id));
+                sleep(wait.min(LATER_MAX)).await;
             }
             Opened::Again => sleep(AGAIN).await,
             Opened::Refused(why) => return Err(refusal(why, &opening)),

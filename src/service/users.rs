@@ -11,7 +11,8 @@ pub async fn create(pool: &PgPool, caller: &Caller, project: &str, external_id: 
     let project = projects::find(pool, project).await?;
     let caller = Caller { project_id: project.id.clone(), ..caller.clone() };
     users::appear(pool, &caller, &UserId::generate(), external_id).await?;
-    find(pool, project.id.as_str(), external_id.as_str()).await
+    let found = users::find_named(pool, &project.id, external_id).await?;
+    found.ok_or_else(|| Error::NotFound { kind: "user", name: external_id.to_string() })
 }
 
 /// A project's users, newest first.

@@ -68,6 +68,8 @@ pub struct Grant {
     pub user_id: Option<UserId>,
     /// What it may do.
     pub role: AccessRole,
+    /// When it stops working by itself.
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 /// Keeps a new key, with the audit event.
@@ -145,7 +147,13 @@ pub async fn grant(executor: impl PgExecutor<'_>, digest: &KeyDigest) -> Result<
     let row = sqlx::query_file!("src/store/keys/grant.sql", digest.as_bytes()).fetch_optional(executor).await?;
     let Some(row) = row else { return Ok(None) };
     let role = AccessRole::try_from(row.role).map_err(|reason| sqlx::Error::Decode(reason.into()))?;
-    Ok(Some(Grant { key_id: row.key_id, project_id: row.project_id, user_id: row.user_id, role }))
+    Ok(Some(Grant {
+        key_id: row.key_id,
+        project_id: row.project_id,
+        user_id: row.user_id,
+        role,
+        expires_at: row.expires_at,
+    }))
 }
 
 /// Whether a project has this key.

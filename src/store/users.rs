@@ -106,6 +106,24 @@ pub async fn find(
     Ok(user)
 }
 
+/// The user whom the project calls so, whatever ids there are.
+pub async fn find_named(
+    executor: impl PgExecutor<'_>,
+    project_id: &ProjectId,
+    external_id: &Label,
+) -> Result<Option<User>, Error> {
+    let user = sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", project_id as "project_id: ProjectId", external_id, created_at, revoked_at
+           from users where project_id = $1 and external_id = $2"#,
+        project_id.as_str(),
+        external_id.as_str(),
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(user)
+}
+
 /// Shuts a user out, whatever they show, or lets them in again, with the audit event.
 pub async fn revoke(
     executor: impl PgExecutor<'_>,

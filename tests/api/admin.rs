@@ -57,6 +57,9 @@ async fn projects_users_and_keys_are_made_shown_and_shut() {
     let again = admin.post("/admin/projects/acme/users", json!({ "external_id": "ann" })).await.expect(200);
     assert_eq!(ann, again);
     assert_eq!(admin.get("/admin/projects/acme/users/ann").await.expect(200), ann);
+    let odd = json!({ "external_id": ann["id"] });
+    let other = admin.post("/admin/projects/acme/users", odd).await.expect(200);
+    assert_ne!(other["id"], ann["id"], "a name that looks like somebody else's id is a name");
     let wanted = json!({ "name": "phone", "project": "acme", "role": "user", "user": "ann" });
     let made = admin.post("/admin/keys", wanted).await;
     assert!(made.headers.get("cache-control").unwrap().to_str().unwrap().contains("no-store"));
@@ -199,6 +202,11 @@ async fn what_is_wrong_or_missing_is_named() {
             "expires_at",
         ),
         (json!({ "name": "k", "project": "default", "role": "service", "expires": "soon" }), "expires"),
+        (
+            json!({ "name": "k", "project": "default", "role": "service", "expires_at": "9999-12-31T23:59:59-12:00" }),
+            "expires_at",
+        ),
+        (json!({ "name": "k", "project": "a\0b", "role": "service" }), "project"),
     ] {
         let sentence = admin.post("/admin/keys", body.clone()).await.expect_error(400, "invalid_field");
         assert!(sentence.contains(part), "{body}: {sentence}");

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use threadkeep::app::operator;
 use threadkeep::domain::AccessRole;
+use threadkeep::service::users;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -82,7 +84,15 @@ async fn a_page_whose_name_is_pointed_here_cannot_call_where_nobody_shows_creden
     let forged = [("host", "evil.test"), ("x-forwarded-host", "localhost"), ("forwarded", "host=localhost")];
     app.get_with("/admin/projects", &forged).await.expect_error(403, "foreign_host");
     app.get_with("/admin/projects", &[("host", "localhost:8080")]).await.expect(200);
+    let page = [("origin", "https://evil.test"), ("content-type", "text/plain")];
+    let pages: [&[(&str, &str)]; 3] = [&page, &[("sec-fetch-site", "cross-site")], &[("origin", "null")]];
+    for headers in pages {
+        let deletion = app.ask_with("POST", "/admin/projects/default/agents/sample/delete", headers, &json!({})).await;
+        deletion.expect_error(403, "foreign_origin");
+    }
+    app.get_with("/admin/projects", &[("origin", app.base.as_str())]).await.expect(200);
     let open = with("auth.mode = 'open'").await;
+    open.get("/admin/projects").await.expect_error(403, "forbidden");
     open.get_with("/openai/get_models", &[("host", "threads.example.com")]).await.expect(200);
 }
 
@@ -140,6 +150,31 @@ async fn an_address_that_guesses_is_stopped_and_those_beside_it_are_not() {
     assert!((1..=60).contains(&wait), "{wait}");
     app.get_with("/openai/get_models", &[(name, &value), guesser]).await.expect(200);
     app.get_with("/openai/get_models", &[(name, &guess(5)), neighbour]).await.expect_error(401, "unauthenticated");
+}
+
+#[actix_rt::test]
+async fn a_burst_of_guesses_does_not_outrun_the_count_and_a_shut_user_is_no_guess() {
+    let app = with("auth.mode = 'keys'\nauth.failures_per_minute = 20\nauth.recheck_ms = 100").await;
+    let (name, value) = bearer(&app.key(AccessRole::Service, None).await);
+    app.get_with("/openai/get_models", &[(name, &value), ("threadkeep-user", "bob")]).await.expect(200);
+    users::revoke(&app.database, &operator("test").unwrap(), "default", "bob", true).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    for _ in 0..30 {
+        let shut = app.get_with("/openai/get_models", &[(name, &value), ("threadkeep-user", "bob")]).await;
+        shut.expect_error(401, "unauthenticated");
+    }
+    let (name, fresh) = bearer(&app.key(AccessRole::Service, None).await);
+    app.get_with("/openai/get_models", &[(name, &fresh)]).await.expect(200);
+    let guesses: Vec<String> = (100..200).map(|at| format!("Bearer tk_{at}{}", "x".repeat(40))).collect();
+    let asked = guesses.iter().map(async |guess| app.get_with("/openai/get_models", &[(name, guess)]).await);
+    let answers = futures_util::future::join_all(asked).await;
+    let looked_up = answers.iter().filter(|answer| answer.status == 401).count();
+    assert_eq!(looked_up, 20, "the others are refused unread");
+    for at in 0..20 {
+        let known = app.get_with("/openai/get_models", &[(name, &value)]).await;
+        assert_eq!(known.status, 200, "{at}: a key that worked before is spared, also while it is asked about anew");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[actix_rt::test]

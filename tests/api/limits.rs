@@ -149,6 +149,32 @@ async fn spent_tokens_stop_the_next_turn_until_the_limit_is_raised() {
 }
 
 #[actix_rt::test]
+async fn a_question_that_was_accepted_for_good_waits_for_its_limit() {
+    let app = App::with_keys().await;
+    let key = app.key(AccessRole::Service, None).await;
+    let thread = thread(&app, &key).await;
+    limit(&app, Subject::Project, Limits { requests_per_minute: Some(1), ..UNLIMITED }).await;
+    let (name, value) = bearer(&key);
+    let queued = json!({ "agent_id": "sample", "thread_id": thread, "user_input": "Hi", "on_busy": "queue" });
+    let first = chat(&app, &key, &thread, "[[simulate: slow_head=1000]]");
+    let second = async {
+        app.wait_for("runs where status = 'in_progress'", 1).await;
+        let headers = [(name, value.as_str())];
+        let raised = async {
+            app.wait_for("runs where status = 'completed'", 1).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            assert_eq!(app.count("turn_tickets where question is not null").await, 1);
+            limit(&app, Subject::Project, UNLIMITED).await;
+        };
+        futures_util::join!(app.post_with("/openai/chat", &headers, &queued), raised).0
+    };
+    let (first, second) = futures_util::join!(first, second);
+    first.expect(200);
+    second.expect(200);
+    assert_eq!((app.count("messages").await, app.count("turn_tickets").await), (4, 0));
+}
+
+#[actix_rt::test]
 async fn a_refused_turn_leaves_nothing_behind_and_its_key_can_be_used_again() {
     let app = App::with_keys().await;
     let key = app.key(AccessRole::Service, None).await;

@@ -28,7 +28,7 @@ pub struct Listing {
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     name: Label,
-    project: String,
+    project: Label,
     role: AccessRole,
     #[serde(default)]
     user: Option<Label>,
@@ -88,6 +88,6 @@ pub async fn revoke(
 impl From<Wanted> for Order {
     fn from(wanted: Wanted) -> Self {
         let Wanted { name, project, role, user, expires_at } = wanted;
-        Self { project, role, user, name, expires_at }
+        Self { project: project.into(), role, user, name, expires_at }
     }
 }

@@ -7,6 +7,8 @@ mod memory;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use crate::domain::{AccessRole, Caller, KeyDigest, Label, ProjectId, UserId};
 use crate::service::jwt::Verifier;
 use crate::service::{Error, Service};
@@ -101,7 +103,10 @@ impl Authenticator {
 
     async fn key(&self, digest: KeyDigest, request_id: String) -> Result<Caller, Error> {
         let load = async { keys::grant(&self.pool, &digest).await?.ok_or(Error::Unauthenticated) };
-        let grant = self.grants.recall(&digest, load).await?;
+        let grant = self.grants.recall(&digest, load, is_denial).await?;
+        if grant.expires_at.is_some_and(|end| end <= OffsetDateTime::now_utc()) {
+            return Err(Error::Unauthenticated);
+        }
         Ok(Caller {
             actor: format!("key:{}", grant.key_id),
             project_id: grant.project_id,
@@ -141,7 +146,7 @@ impl Authenticator {
                 .map(|project| project.id)
                 .ok_or(Error::Unauthenticated)
         };
-        self.projects.recall(&id_or_name.to_owned(), load).await
+        self.projects.recall(&id_or_name.to_owned(), load, is_denial).await
     }
 
     async fn user(&self, caller: &Caller, external_id: Label) -> Result<UserId, Error> {
@@ -150,20 +155,30 @@ impl Authenticator {
             for _ in 0..2 {
                 match users::appear(&self.pool, caller, &UserId::generate(), &external_id).await? {
                     Some(Appearance::Welcome(user_id)) => return Ok(user_id),
-                    Some(Appearance::Revoked) => return Err(Error::Unauthenticated),
+                    Some(Appearance::Revoked) => return Err(Error::UserRevoked),
                     None => {}
                 }
             }
             Err(Error::Unavailable(store::Error::Waited))
         };
-        self.users.recall(&(caller.project_id.clone(), external_id.clone()), load).await
+        self.users.recall(&(caller.project_id.clone(), external_id.clone()), load, is_denial).await
     }
+}
+
+/// Whether the database was asked and said no; an error says nothing.
+const fn is_denial(error: &Error) -> bool {
+    matches!(error, Error::Unauthenticated | Error::UserRevoked)
 }
 
 /// Whether everybody may come in because only this machine can call: then a page in its browser must not be able to, which
 /// shows in the name that it calls the service by.
 pub fn is_for_this_machine(service: &Service) -> bool {
     service.process.authenticator.mode == Mode::Auto
+}
+
+/// Whether nobody is asked for credentials, so that a browser would call on behalf of any page.
+pub fn is_open(service: &Service) -> bool {
+    service.process.authenticator.mode.is_open()
 }
 
 /// Whether a credential may be looked at although its address failed too often: a key that worked here before, and any

@@ -1,6 +1,6 @@
 -- What a key opens while neither it, nor its user, nor its project is revoked; notes lazily that it is used.
 with found as (
-    select keys.id, keys.project_id, keys.user_id, keys.role, keys.last_used_at
+    select keys.id, keys.project_id, keys.user_id, keys.role, keys.last_used_at, keys.expires_at
     from api_keys keys
     join projects on projects.id = keys.project_id
     left join users on users.id = keys.user_id
@@ -12,5 +12,5 @@ with found as (
     where api_keys.id = found.id
       and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
 )
-select id as "key_id!: KeyId", project_id as "project_id!: ProjectId", user_id as "user_id?: UserId", role as "role!"
+select id as "key_id!: KeyId", project_id as "project_id!: ProjectId", user_id as "user_id?: UserId", role as "role!", expires_at
 from found

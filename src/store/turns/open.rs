@@ -1,6 +1,7 @@
 //! Opening turns: the claim of the thread, the question, and what the model needs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -59,6 +60,8 @@ pub enum Opened {
     InLine(RunId, OnBusy),
     /// The key is being used at this very moment; the same call sees more.
     Again,
+    /// A limit is reached, but the question was accepted for good: it keeps its place and is asked after this while.
+    Later(RunId, Duration),
     /// The turn may not open, and nothing of it was written.
     Refused(Refusal),
 }
@@ -172,6 +175,10 @@ async fn verdict(connection: &mut PgConnection, row: OpenedRow, opening: &Openin
         }
         "again" => Opened::Again,
         "key_reused" => Opened::Refused(Refusal::KeyReused),
+        "later" => {
+            let wait_ms = u64::try_from(row.limit_retry_ms.unwrap_or_default()).unwrap_or_default();
+            Opened::Later(row.run_id, Duration::from_millis(wait_ms))
+        }
         "limited" => Opened::Refused(Refusal::OverLimit(over_limit(&row).ok_or(sqlx::Error::RowNotFound)?)),
         "thread_not_found" => Opened::Refused(Refusal::ThreadNotFound),
         "agent_deleted" => Opened::Refused(Refusal::AgentDeleted),

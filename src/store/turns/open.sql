@@ -35,6 +35,7 @@ with asked as (
     left join runs earlier on earlier.id = coalesce(prior.run_id, asked.new_run_id)
 ), sound as (
     select found.*, coalesce(own.replica_id = found.lease_owner, false) as holds_ticket,
+           own.question is not null as is_accepted,
            exists (select from turn_tickets line join replicas on replicas.id = line.replica_id
                    where line.thread_id = found.found_thread_id and replicas.alive_until > now()
                      and line.ticket < coalesce(own.ticket, 9223372036854775807)) as stands_behind
@@ -95,7 +96,8 @@ with asked as (
 ), served as (
     delete from turn_tickets
     where run_id in (select id from opened union all select run_id from found where opened_earlier
-                     union all select sound.run_id from sound join limited on limited.ordinal = sound.ordinal)
+                     union all select sound.run_id from sound join limited on limited.ordinal = sound.ordinal
+                     where not sound.is_accepted)
 ), lined_up as (
     insert into turn_tickets (project_id, thread_id, run_id, replica_id, question)
     select ready.project_id, ready.thread_id, ready.run_id, ready.lease_owner,
@@ -124,6 +126,7 @@ select case
            when found.agent_matches and found.key_reused then 'key_reused'
            when found.agent_matches and found.opened_earlier then 'opened_earlier'
            when found.agent_matches and found.agent_deleted then 'agent_deleted'
+           when limited.ordinal is not null and limited_turn.is_accepted then 'later'
            when limited.ordinal is not null then 'limited'
            when found.agent_matches and ready.ordinal is null then 'again'
            when found.agent_matches and found.policy = 'reject' then 'thread_busy'
@@ -155,6 +158,7 @@ select case
        history.contents as "contents?: Vec<Json<Content>>"
 from found
 left join limited on limited.ordinal = found.ordinal
+left join sound limited_turn on limited_turn.ordinal = limited.ordinal
 left join ready on ready.ordinal = found.ordinal
 left join opened on opened.id = found.run_id
 left join advanced on advanced.run_id = opened.id
