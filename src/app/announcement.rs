@@ -16,7 +16,7 @@ pub fn text(
     addresses: &[SocketAddr],
     agents: &[(Definition, Applied)],
 ) -> String {
-    let scheme = if settings.server.tls_certificate.as_os_str().is_empty() { "http" } else { "https" };
+    let scheme = if settings.server.speaks_tls() { "https" } else { "http" };
     let base = addresses.first().map(|address| format!("{scheme}://{address}")).unwrap_or_default();
     let reach =
         if settings.server.listen.ip().is_loopback() { "this machine only" } else { "everyone who can reach it" };

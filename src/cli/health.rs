@@ -11,10 +11,18 @@ use crate::settings::Settings;
 /// How long the server may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
+/// How a server that lives and speaks TLS turns a plain request away (RFC 8446, section 5.1); its certificate is none of this
+/// machine's business.
+const TLS_ALERT: &[u8] = &[0x15, 0x03];
+
 /// Succeeds when `GET /healthz` of `server.listen` answers 200.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let address = reachable(settings.server.listen);
     let answer = ask(address).with_context(|| format!("no server answers on {address}"))?;
+    if settings.server.speaks_tls() && answer.starts_with(TLS_ALERT) {
+        return Ok(());
+    }
+    let answer = String::from_utf8_lossy(&answer);
     if !answer.starts_with("HTTP/1.1 200") {
         bail!("the server on {address} is not well: {}", answer.lines().next().unwrap_or_default());
     }
@@ -31,11 +39,11 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn ask(address: SocketAddr) -> std::io::Result<String> {
+fn ask(address: SocketAddr) -> std::io::Result<Vec<u8>> {
     let mut connection = TcpStream::connect_timeout(&address, LIMIT)?;
     connection.set_read_timeout(Some(LIMIT))?;
     connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     connection.take(4096).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(answer)
 }

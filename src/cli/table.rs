@@ -1,14 +1,19 @@
 //! Lists as people read them at a terminal.
 
+use std::io::{self, Write};
+use std::process;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::{PAGE_ENTRIES_MAX, Page};
 
-/// Prints one row: each text with the width of its column.
+/// Prints one row: each text with the width of its column. Whoever reads may go away at any time, which ends the program.
 pub fn row(cells: &[(&str, usize)]) {
     let padded: Vec<String> = cells.iter().map(|(text, width)| format!("{text:<width$}")).collect();
-    println!("{}", padded.join(" ").trim_end());
+    if writeln!(io::stdout(), "{}", padded.join(" ").trim_end()).is_err() {
+        process::exit(0);
+    }
 }
 
 /// A time to the second, or a dash.

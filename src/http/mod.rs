@@ -114,6 +114,11 @@ impl Config {
         Ok(())
     }
 
+    /// Whether a certificate is configured.
+    pub fn speaks_tls(&self) -> bool {
+        !self.tls_certificate.as_os_str().is_empty()
+    }
+
     /// What browsers are told of pages that call from elsewhere.
     pub fn cors(&self) -> Cors {
         let cors = Cors::default()
@@ -134,7 +139,7 @@ impl Config {
             .add(("content-security-policy", "default-src 'none'; frame-ancestors 'none'"))
             .add(("referrer-policy", "no-referrer"))
             .add(("x-content-type-options", "nosniff"));
-        if self.tls_certificate.as_os_str().is_empty() {
+        if !self.speaks_tls() {
             return headers;
         }
         headers.add(("strict-transport-security", "max-age=31536000"))

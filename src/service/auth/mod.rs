@@ -120,7 +120,7 @@ impl Authenticator {
 
     async fn token(&self, tokens: &Verifier, token: &str, request_id: String) -> Result<Caller, Error> {
         let claims = tokens.verify(token).await.map_err(|why| {
-            log::debug!("request_id={request_id} cause={why} A token is not believed");
+            log::info!("request_id={request_id} cause=\"{why}\" A token is not believed");
             Error::Unauthenticated
         })?;
         let mut caller = Caller {
