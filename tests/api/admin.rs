@@ -76,12 +76,16 @@ async fn projects_users_and_keys_are_made_shown_and_shut() {
     admin.post(&revoke, json!({})).await.expect(200);
     tokio::time::sleep(std::time::Duration::from_millis(250)).await;
     assert_eq!(models().await, 401);
+    admin.post("/admin/projects/default/revoke", json!({})).await.expect(200);
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    admin.post("/admin/projects/default/restore", json!({})).await.expect(200);
     for (path, act) in [("/admin/projects/acme", "project"), ("/admin/projects/acme/users/ann", "user")] {
         let shut = admin.post(&format!("{path}/revoke"), json!({})).await.expect(200);
         assert!(shut["revoked_at"].is_string(), "{act}");
         let open = admin.post(&format!("{path}/restore"), json!({})).await.expect(200);
         assert!(open["revoked_at"].is_null(), "{act}");
         let events = format!("audit_events where action in ('{act}.revoked', '{act}.restored')");
+        let events = format!("{events} and project_id <> 'proj_default'");
         assert_eq!(admin.app.count(&events).await, 2);
     }
 }

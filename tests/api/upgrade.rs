@@ -35,7 +35,10 @@ const A_TURN: &str = "
 async fn a_database_of_the_first_version_goes_on_in_the_default_project() {
     let url = fresh_database().await;
     let pool = PgPool::connect(url.expose_secret()).await.unwrap();
-    sqlx::raw_sql("drop schema public cascade; create schema public").execute(&pool).await.unwrap();
+    sqlx::raw_sql("drop schema public cascade; drop schema inspect cascade; create schema public")
+        .execute(&pool)
+        .await
+        .unwrap();
     let all = Migrator::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))).await.unwrap();
     let old = all.iter().filter(|migration| migration.version <= BEFORE_USERS).cloned().collect();
     Migrator::with_migrations(old).run(&pool).await.unwrap();

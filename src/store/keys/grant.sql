@@ -1,11 +1,12 @@
--- What a key opens while neither it, nor its user, nor its project is revoked; notes lazily that it is used.
+-- What a key opens while neither it, nor its user, nor its project is revoked (an administrator, who opens projects again, is
+-- not locked in with one); notes lazily that it is used.
 with found as (
     select keys.id, keys.project_id, keys.user_id, keys.role, keys.last_used_at, keys.expires_at
     from api_keys keys
     join projects on projects.id = keys.project_id
     left join users on users.id = keys.user_id
     where keys.secret_sha256 = $1 and keys.revoked_at is null and (keys.expires_at is null or keys.expires_at > now())
-      and projects.revoked_at is null and users.revoked_at is null
+      and (projects.revoked_at is null or keys.role = 'admin') and users.revoked_at is null
 ), used as (
     update api_keys set last_used_at = now()
     from found
