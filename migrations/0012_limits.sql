@@ -42,7 +42,7 @@ create index runs_unfinished_idx on runs (project_id, user_id, key_id)
 -- runs that it opens will have. A kind is 'project', 'user' or 'key'.
 create function limits_now(of_project text, kind text, of_subject text)
 returns table (turns_left bigint, requests_left bigint, requests_free_at timestamptz, is_spent_for text, rule limits)
-language plpgsql volatile as $$
+language plpgsql volatile rows 1 as $$
 declare
     minute_ago timestamptz := now() - interval '1 minute';
     today date := (clock_timestamp() at time zone 'UTC')::date;
@@ -93,7 +93,7 @@ $$;
 create function admit_turns(
     ordinals bigint[], projects text[], users text[], keys text[], threads text[], is_continued boolean)
 returns table (ordinal bigint, kind text, reached text, allowed bigint, retry_ms bigint)
-language plpgsql volatile as $$
+language plpgsql volatile rows 1 as $$
 declare
     turn record;
     subject record;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
-use sqlx::PgExecutor;
 use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
 
 use super::open::history;
 use super::{Claim, Lease, LimitColumns};
@@ -75,12 +75,7 @@ pub async fn outcome(
 }
 
 /// Continues a failed run with its next attempt, within the limits of those whose it is.
-pub async fn reopen(
-    executor: impl PgExecutor<'_>,
-    caller: &Caller,
-    run_id: &RunId,
-    lease: &Lease,
-) -> Result<Reopened, Error> {
+pub async fn reopen(pool: &PgPool, caller: &Caller, run_id: &RunId, lease: &Lease) -> Result<Reopened, Error> {
     type Content = Box<RawValue>;
     let reopened = sqlx::query_file!(
         "src/store/turns/reopen.sql",
@@ -91,7 +86,7 @@ pub async fn reopen(
         caller.request_id,
         caller.project_id.as_str(),
     )
-    .fetch_optional(executor)
+    .fetch_optional(pool)
     .await;
     let row = match reopened {
         Err(sqlx::Error::Database(error)) if error.constraint() == Some("runs_one_unfinished_per_thread") => None,
@@ -112,6 +107,13 @@ pub async fn reopen(
     else {
         return Err(sqlx::Error::RowNotFound.into());
     };
+    // A turn that ended between this statement's snapshot and its claim is not in what the statement saw; from the claim
+    // on, nothing is added.
+    let (roles, contents) = if row.seen_position == row.last_position {
+        (row.roles.unwrap_or_default(), row.contents.unwrap_or_default())
+    } else {
+        history_of(pool, caller, &thread_id, run_id).await?
+    };
     let agent = AgentConfig {
         model,
         description: None,
@@ -124,9 +126,29 @@ pub async fn reopen(
         metadata: BTreeMap::new(),
         on_busy: None,
     };
-    let history = history(&row.roles.unwrap_or_default(), row.contents.unwrap_or_default())?;
+    let history = history(&roles, contents)?;
     let (project_id, run_id) = (caller.project_id.clone(), run_id.clone());
     Ok(Reopened::Claimed(Box::new(Claim { project_id, run_id, attempt, thread_id, agent_id, agent, history })))
+}
+
+/// All of a thread, the question of this run last.
+async fn history_of(
+    pool: &PgPool,
+    caller: &Caller,
+    thread_id: &ThreadId,
+    run_id: &RunId,
+) -> Result<(Vec<String>, Vec<Json<Box<RawValue>>>), Error> {
+    type Content = Box<RawValue>;
+    let rows = sqlx::query!(
+        r#"select role, content as "content: Json<Content>" from messages
+           where project_id = $1 and thread_id = $2 order by run_id is not distinct from $3, position"#,
+        caller.project_id.as_str(),
+        thread_id.as_str(),
+        run_id.as_str(),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.role, row.content)).unzip())
 }
 
 /// Asks whichever replica executes the thread's turn to stop it, with the audit event.

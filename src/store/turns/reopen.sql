@@ -17,6 +17,8 @@ with judged as materialized (
       and not exists (select from runs other where other.thread_id = runs.thread_id
                       and other.status in ('queued', 'in_progress', 'requires_action', 'cancelling'))
     returning *
+), place as (
+    select threads.last_position from reopened join threads on threads.id = reopened.thread_id for update of threads
 ), audited as (
     insert into audit_events (project_id, who, action, subject_id, thread_id, run_id, outcome, request_id)
     select project_id, $4::jsonb, 'turn.continued', id, thread_id, id, 'ok', $5 from reopened
@@ -35,13 +37,16 @@ select reopened.attempt as "attempt?",
        limited.reached as "limit_reached?",
        limited.allowed as "limit_allowed?",
        limited.retry_ms as "limit_retry_ms?",
+       (select last_position from place) as "last_position?",
+       history.last_position as "seen_position?",
        history.roles as "roles?",
        history.contents as "contents?: Vec<Json<Content>>"
 from reopened
 full join (select * from judged where reached is not null) limited on false
 left join agent_versions versions on versions.agent_id = reopened.agent_id and versions.version = reopened.agent_version
 left join lateral (
-    select array_agg(entry.role) as roles, array_agg(entry.content) as contents
-    from (select role, content from messages where messages.thread_id = reopened.thread_id
+    select max(entry.position) as last_position, array_agg(entry.role) as roles,
+           array_agg(entry.content) as contents
+    from (select position, role, content from messages where messages.thread_id = reopened.thread_id
           order by messages.run_id is not distinct from reopened.id, position) entry
 ) history on reopened.id is not null
