@@ -56,8 +56,8 @@ pub async fn show(pool: &PgPool, caller: &Caller, project: &str, agent: &AgentRe
 /// Every version of a living agent, newest first.
 pub async fn versions(pool: &PgPool, caller: &Caller, project: &str, agent: &AgentRef) -> Result<Vec<Version>, Error> {
     let caller = projects::enter(pool, caller, project).await?;
-    let agent = known(pool, &caller, agent).await?;
-    Ok(store::agents::versions(pool, &caller.project_id, &agent.id).await?)
+    let versions = store::agents::versions(pool, &caller, agent).await?;
+    if versions.is_empty() { Err(unknown(agent)) } else { Ok(versions) }
 }
 
 /// Tombstones an agent and answers what it was.
@@ -68,7 +68,11 @@ pub async fn delete(pool: &PgPool, caller: &Caller, project: &str, agent: &Agent
     Ok(agent)
 }
 
-async fn known(pool: &PgPool, caller: &Caller, agent: &AgentRef) -> Result<Agent, Error> {
-    let found = find(pool, caller, agent).await?;
-    found.ok_or_else(|| Error::NotFound { kind: "agent", name: agent.to_string() })
+/// A living agent that must be there.
+pub(super) async fn known(pool: &PgPool, caller: &Caller, agent: &AgentRef) -> Result<Agent, Error> {
+    find(pool, caller, agent).await?.ok_or_else(|| unknown(agent))
+}
+
+fn unknown(agent: &AgentRef) -> Error {
+    Error::NotFound { kind: "agent", name: agent.to_string() }
 }

@@ -1,6 +1,6 @@
 //! A project's threads and what was said in them, as an administrator reads them.
 
-use crate::domain::{AgentRef, Caller, Page, Piece, ThreadId};
+use crate::domain::{AgentRef, Caller, Page, Piece, ProjectId, ThreadId};
 use crate::service::{Error, agents, projects, users};
 use crate::store::{PgPool, messages, threads};
 
@@ -31,10 +31,7 @@ pub async fn list(
     };
     let agent_id = match &filter.agent {
         Some(AgentRef::Id(agent_id)) => Some(agent_id.clone()),
-        Some(agent) => {
-            let found = agents::find(pool, &caller, agent).await?;
-            Some(found.ok_or_else(|| Error::NotFound { kind: "agent", name: agent.to_string() })?.id)
-        }
+        Some(agent) => Some(agents::known(pool, &caller, agent).await?.id),
         None => None,
     };
     let filter = threads::Filter { thread_id: None, user_id, agent_id };
@@ -44,9 +41,7 @@ pub async fn list(
 /// One thread.
 pub async fn find(pool: &PgPool, project: &str, thread_id: &ThreadId) -> Result<Thread, Error> {
     let project = projects::find(pool, project).await?;
-    let filter = threads::Filter { thread_id: Some(thread_id.clone()), ..threads::Filter::default() };
-    let found = threads::list(pool, &project.id, &filter, &Page::of_one()).await?.data.pop();
-    found.ok_or_else(|| Error::NotFound { kind: "thread", name: thread_id.to_string() })
+    known(pool, &project.id, thread_id).await
 }
 
 /// What was said in a thread, newest first; the audit remembers who read it.
@@ -57,7 +52,13 @@ pub async fn read(
     thread_id: &ThreadId,
     page: &Page,
 ) -> Result<Piece<Message>, Error> {
-    find(pool, project, thread_id).await?;
     let caller = projects::enter(pool, caller, project).await?;
+    known(pool, &caller.project_id, thread_id).await?;
     Ok(messages::read(pool, &caller, thread_id, page).await?)
+}
+
+async fn known(pool: &PgPool, project_id: &ProjectId, thread_id: &ThreadId) -> Result<Thread, Error> {
+    let filter = threads::Filter { thread_id: Some(thread_id.clone()), ..threads::Filter::default() };
+    let found = threads::list(pool, project_id, &filter, &Page::of_one()).await?.data.pop();
+    found.ok_or_else(|| Error::NotFound { kind: "thread", name: thread_id.to_string() })
 }

@@ -7,7 +7,7 @@ use sqlx::PgExecutor;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, OnBusy, ProjectId, UserId};
+use crate::domain::{AgentConfig, AgentId, AgentName, AgentRef, Caller, OnBusy, UserId};
 use crate::store::Error;
 
 /// An agent with the configuration of its current version.
@@ -141,23 +141,46 @@ pub async fn list(
     caller: &Caller,
     agent: Option<&AgentRef>,
 ) -> Result<Vec<Agent>, Error> {
+    read(executor, caller, agent, Which::Current).await
+}
+
+/// Every version of a living agent, newest first; none when the caller has no such agent.
+pub async fn versions(executor: impl PgExecutor<'_>, caller: &Caller, agent: &AgentRef) -> Result<Vec<Version>, Error> {
+    let agents = read(executor, caller, Some(agent), Which::All).await?.into_iter();
+    let version = |agent: Agent| Version { version: agent.version, created_at: agent.changed_at, config: agent.config };
+    Ok(agents.map(version).collect())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Current,
+    All,
+}
+
+async fn read(
+    executor: impl PgExecutor<'_>,
+    caller: &Caller,
+    agent: Option<&AgentRef>,
+    which: Which,
+) -> Result<Vec<Agent>, Error> {
     let rows = sqlx::query!(
         r#"
-        select agents.id as "id: AgentId", agents.user_id as "user_id: UserId", agents.name, agents.version, versions.created_at, versions.model,
-               versions.description, versions.instructions, versions.temperature, versions.top_p,
-               versions.reasoning_effort, versions.tools as "tools: Json<Vec<serde_json::Value>>",
-               versions.response_format,
+        select agents.id as "id: AgentId", agents.user_id as "user_id: UserId", agents.name, versions.version,
+               versions.created_at, versions.model, versions.description, versions.instructions,
+               versions.temperature, versions.top_p, versions.reasoning_effort,
+               versions.tools as "tools: Json<Vec<serde_json::Value>>", versions.response_format,
                versions.metadata as "metadata: Json<BTreeMap<String, String>>", versions.on_busy
         from agents
-        join agent_versions versions on versions.agent_id = agents.id and versions.version = agents.version
+        join agent_versions versions on versions.agent_id = agents.id and ($4 or versions.version = agents.version)
         where agents.project_id = $1 and agents.deleted_at is null
           and ($3::text is null or agents.user_id is null or agents.user_id = $3)
           and ($2::text is null or agents.id = (select id from visible_agents($1, $3, $2)))
-        order by agents.name nulls last, agents.id
+        order by agents.name nulls last, agents.id, versions.version desc
         "#,
         caller.project_id.as_str(),
         agent.map(AgentRef::as_str),
         caller.user_id.as_ref().map(UserId::as_str),
+        which == Which::All,
     )
     .fetch_all(executor)
     .await?;
@@ -181,39 +204,4 @@ pub async fn list(
         },
     });
     Ok(agents.collect())
-}
-
-/// Every version of an agent, tombstones included, newest first.
-pub async fn versions(
-    executor: impl PgExecutor<'_>,
-    project_id: &ProjectId,
-    agent_id: &AgentId,
-) -> Result<Vec<Version>, Error> {
-    let rows = sqlx::query!(
-        r#"select version, created_at, model, description, instructions, temperature, top_p, reasoning_effort,
-                  tools as "tools: Json<Vec<serde_json::Value>>", response_format,
-                  metadata as "metadata: Json<BTreeMap<String, String>>", on_busy
-           from agent_versions where project_id = $1 and agent_id = $2 order by version desc"#,
-        project_id.as_str(),
-        agent_id.as_str(),
-    )
-    .fetch_all(executor)
-    .await?;
-    let versions = rows.into_iter().map(|row| Version {
-        version: row.version,
-        created_at: row.created_at,
-        config: AgentConfig {
-            model: row.model,
-            description: row.description,
-            instructions: row.instructions,
-            temperature: row.temperature,
-            top_p: row.top_p,
-            reasoning_effort: row.reasoning_effort,
-            tools: row.tools.0,
-            response_format: row.response_format,
-            metadata: row.metadata.0,
-            on_busy: row.on_busy.and_then(|policy| OnBusy::try_from(policy).ok()),
-        },
-    });
-    Ok(versions.collect())
 }
