@@ -47,7 +47,7 @@ pub async fn run(settings: Settings, command: Command) -> anyhow::Result<ExitCod
                     (when(Some(event.occurred_at)), event.who.get("actor").and_then(|actor| actor.as_str()));
                 let outcome = event.code.as_deref().unwrap_or(&event.outcome);
                 let who = who.unwrap_or("-");
-                row(&[(&at, 20), (who, 40), (&event.action, 16), (&event.subject_id, 40), (outcome, 16)]);
+                row([20, 40, 16, 40, 16], [&at, who, &event.action, &event.subject_id, outcome]);
             }
         }
         Command::Verify { checkpoint } => {

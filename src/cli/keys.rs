@@ -60,7 +60,7 @@ pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
         }
         Command::List { project } => {
             let head = ["ID", "ROLE", "KEY", "NAME", "USER", "LAST USE", "EXPIRES", "REVOKED"];
-            row(&WIDTHS.map(|(at, width)| (head.get(at).copied().unwrap_or_default(), width)));
+            row(WIDTHS, head);
             pages(async |page| {
                 let piece = keys::list(pool, project.as_deref(), &page).await?;
                 piece.data.iter().for_each(print);
@@ -76,14 +76,13 @@ pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-const WIDTHS: [(usize, usize); 8] = [(0, 37), (1, 8), (2, 10), (3, 20), (4, 38), (5, 20), (6, 20), (7, 20)];
+const WIDTHS: [usize; 8] = [37, 8, 10, 20, 38, 20, 20, 20];
 
 fn print(key: &keys::Key) {
     let (last_use, expires, revoked) = (when(key.last_used_at), when(key.expires_at), when(key.revoked_at));
     let user = key.user_id.as_ref().map_or("-", |user_id| user_id.as_str());
     let prefix = format!("{}…", key.prefix);
-    let cells = [key.id.as_str(), &key.role, &prefix, &key.name, user, &last_use, &expires, &revoked];
-    row(&WIDTHS.map(|(at, width)| (cells.get(at).copied().unwrap_or_default(), width)));
+    row(WIDTHS, [key.id.as_str(), &key.role, &prefix, &key.name, user, &last_use, &expires, &revoked]);
 }
 
 fn order(wanted: Wanted) -> anyhow::Result<Order> {

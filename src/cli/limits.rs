@@ -89,12 +89,8 @@ pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
         Command::List { project } => limits::list(pool, &project).await?,
     };
     let widths = [38, 15, 11, 14, 16];
-    let print = |cells: [String; 5]| {
-        let cells: Vec<(&str, usize)> = cells.iter().map(String::as_str).zip(widths).collect();
-        row(&cells);
-    };
-    print(["OF", "REQUESTS/MINUTE", "TURNS", "TOKENS/DAY", "TOKENS/MONTH"].map(str::to_owned));
-    limited.iter().map(cells).for_each(print);
+    row(widths, ["OF", "REQUESTS/MINUTE", "TURNS", "TOKENS/DAY", "TOKENS/MONTH"]);
+    limited.iter().map(cells).for_each(|cells| row(widths, cells.each_ref().map(String::as_str)));
     Ok(())
 }
 

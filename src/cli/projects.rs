@@ -31,6 +31,8 @@ pub enum Command {
     },
 }
 
+const WIDTHS: [usize; 4] = [38, 24, 20, 20];
+
 /// Runs the command.
 pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
     let database = Database::open(&settings).await?;
@@ -42,12 +44,12 @@ pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
             println!("{}", project.id);
         }
         Command::List => {
-            row(&[("ID", 38), ("NAME", 24), ("MADE", 20), ("REVOKED", 20)]);
+            row(WIDTHS, ["ID", "NAME", "MADE", "REVOKED"]);
             pages(async |page| {
                 let piece = projects::list(pool, &page).await?;
                 for project in &piece.data {
                     let (made, revoked) = (when(Some(project.created_at)), when(project.revoked_at));
-                    row(&[(project.id.as_str(), 38), (&project.name, 24), (&made, 20), (&revoked, 20)]);
+                    row(WIDTHS, [project.id.as_str(), &project.name, &made, &revoked]);
                 }
                 Ok((piece.data.last().map(|project| project.id.to_string()), piece.has_more))
             })

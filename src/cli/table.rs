@@ -8,9 +8,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::domain::{PAGE_ENTRIES_MAX, Page};
 
-/// Prints one row: each text with the width of its column. Whoever reads may go away at any time, which ends the program.
-pub fn row(cells: &[(&str, usize)]) {
-    let padded: Vec<String> = cells.iter().map(|(text, width)| format!("{text:<width$}")).collect();
+/// Prints one row, each text in its column. Whoever reads may go away at any time, which ends the program.
+pub fn row<const COLUMNS: usize>(widths: [usize; COLUMNS], cells: [&str; COLUMNS]) {
+    let padded: Vec<String> = cells.iter().zip(widths).map(|(text, width)| format!("{text:<width$}")).collect();
     if writeln!(io::stdout(), "{}", padded.join(" ").trim_end()).is_err() {
         process::exit(0);
     }

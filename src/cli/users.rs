@@ -44,6 +44,8 @@ pub enum Command {
     },
 }
 
+const WIDTHS: [usize; 4] = [38, 32, 20, 20];
+
 /// Runs the command.
 pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
     let database = Database::open(&settings).await?;
@@ -54,12 +56,12 @@ pub async fn run(settings: Settings, command: Command) -> anyhow::Result<()> {
             println!("{}", users::create(pool, &caller, &project, &external_id).await?.id);
         }
         Command::List { project } => {
-            row(&[("ID", 38), ("EXTERNAL ID", 32), ("MADE", 20), ("REVOKED", 20)]);
+            row(WIDTHS, ["ID", "EXTERNAL ID", "MADE", "REVOKED"]);
             pages(async |page| {
                 let piece = users::list(pool, &project, &page).await?;
                 for user in &piece.data {
                     let (made, revoked) = (when(Some(user.created_at)), when(user.revoked_at));
-                    row(&[(user.id.as_str(), 38), (&user.external_id, 32), (&made, 20), (&revoked, 20)]);
+                    row(WIDTHS, [user.id.as_str(), &user.external_id, &made, &revoked]);
                 }
                 Ok((piece.data.last().map(|user| user.id.to_string()), piece.has_more))
             })

@@ -79,7 +79,7 @@ pub async fn keep_sealed(process: Process) {
     let mut is_well = true;
     loop {
         match audit::seal(&process.pool, PASS_EVENTS, Patience::Skips).await {
-            Ok(sealed) if sealed.fresh == PASS_EVENTS => continue,
+            Ok(PASS_EVENTS) => continue,
             Ok(_) => is_well = true,
             Err(error) => {
                 let level = if is_well { Level::Warn } else { Level::Debug };
@@ -93,7 +93,7 @@ pub async fn keep_sealed(process: Process) {
 
 /// Seals what is committed by now.
 pub async fn seal(pool: &PgPool) -> Result<(), Error> {
-    while audit::seal(pool, PASS_EVENTS, Patience::Waits).await?.fresh == PASS_EVENTS {}
+    while audit::seal(pool, PASS_EVENTS, Patience::Waits).await? == PASS_EVENTS {}
     Ok(())
 }
 
@@ -131,8 +131,9 @@ async fn chain(pool: &PgPool, head: Head, noted: &[&Head]) -> Result<Verified, E
     let mut faults = Vec::new();
     loop {
         let links = audit::links(pool, &project_id, number, READ_LINKS).await?;
-        let Some(last) = links.last() else { break };
-        let last_number = last.number;
+        if links.is_empty() {
+            break;
+        }
         for link in links {
             faults.extend((number + 1..link.number).map(Fault::Gap));
             faults.extend(fault(&before, &link));
@@ -140,7 +141,6 @@ async fn chain(pool: &PgPool, head: Head, noted: &[&Head]) -> Result<Verified, E
             faults.extend(noted.iter().find(is_other).map(|noted| Fault::Checkpoint(noted.number)));
             (before, number) = (link.hash, link.number);
         }
-        number = last_number;
     }
     let known = noted.iter().map(|noted| noted.number).max().unwrap_or(0).max(head.number);
     if number < known {

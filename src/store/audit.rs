@@ -30,15 +30,6 @@ pub struct Event {
     pub request_id: Option<String>,
 }
 
-/// How far a pass of the sealer came.
-#[derive(Debug, Clone, Copy)]
-pub struct Sealed {
-    /// New links.
-    pub links: i64,
-    /// Those among them that are newer than every link before; as many as the limit: there may be more.
-    pub fresh: i64,
-}
-
 /// What to do while another sealer is at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
@@ -72,9 +63,12 @@ pub struct Link {
     pub event: Option<String>,
 }
 
-/// Makes at most about so many links, without the just-in-time compiler, which takes longer than all of the work; while another sealer is at work, waits for it or makes none. The lock comes first and the links in a
-/// statement of their own, whose snapshot shows what the sealer before has made.
-pub async fn seal(pool: &PgPool, limit: i64, patience: Patience) -> Result<Sealed, Error> {
+/// Links at most about so many events; while another sealer is at work, waits for it or links none. Answers how many of
+/// them are newer than every link before: as many as the limit, and there may be more.
+///
+/// The lock comes first and the links in a statement of their own, whose snapshot shows what the sealer before has made; the
+/// just-in-time compiler would take longer than all of the work.
+pub async fn seal(pool: &PgPool, limit: i64, patience: Patience) -> Result<i64, Error> {
     let mut transaction = pool.begin().await?;
     let is_ours = match patience {
         Patience::Waits => {
@@ -87,11 +81,11 @@ pub async fn seal(pool: &PgPool, limit: i64, patience: Patience) -> Result<Seale
         }
     };
     if !is_ours {
-        return Ok(Sealed { links: 0, fresh: 0 });
+        return Ok(0);
     }
-    let row = sqlx::query_file!("src/store/audit/seal.sql", limit).fetch_one(&mut *transaction).await?;
+    let fresh = sqlx::query_file_scalar!("src/store/audit/seal.sql", limit).fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(Sealed { links: row.sealed, fresh: row.fresh })
+    Ok(fresh)
 }
 
 /// The ends of all chains.
