@@ -70,16 +70,8 @@ pub struct Link {
 /// just-in-time compiler would take longer than all of the work.
 pub async fn seal(pool: &PgPool, limit: i64, patience: Patience) -> Result<i64, Error> {
     let mut transaction = pool.begin().await?;
-    let is_ours = match patience {
-        Patience::Waits => {
-            let wait = sqlx::query!("select set_config('jit', 'off', true) from audit_sealer for update");
-            wait.fetch_optional(&mut *transaction).await?.is_some()
-        }
-        Patience::Skips => {
-            let skip = sqlx::query!("select set_config('jit', 'off', true) from audit_sealer for update skip locked");
-            skip.fetch_optional(&mut *transaction).await?.is_some()
-        }
-    };
+    let is_ours = sqlx::query_file_scalar!("src/store/audit/lock.sql", patience == Patience::Waits);
+    let is_ours = is_ours.fetch_one(&mut *transaction).await?;
     if !is_ours {
         return Ok(0);
     }
